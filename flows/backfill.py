@@ -1,0 +1,46 @@
+"""Many days at once: their logs in one pass and, when asked, a night for each."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from prefect import flow
+
+from flows.nightly import NightResult, run_night
+from flows.settings import Settings
+from retrieval.errors import ContractError
+from tasks.ingest import Ingested, ingest
+from tasks.run import Night
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillResult:
+    """What a backfill did."""
+
+    ingested: Ingested
+    nights: tuple[NightResult, ...]
+
+
+@flow(name="backfill", flow_run_name="backfill-{start}-{end}", persist_result=False)
+def backfill(
+    start: dt.date,
+    end: dt.date,
+    recipe: str | None = None,
+    lake: str | None = None,
+    landing: str | None = None,
+    train: bool = False,
+    promote: bool = False,
+) -> BackfillResult:
+    """Load every landed day of a span again if its bytes changed; with `train`, run a night for each loaded day.
+
+    Nothing becomes live unless `promote` is set, and never a release of an earlier day than the live one.
+    """
+    if end < start:
+        raise ContractError(f"the backfill ends on {end}, before it starts on {start}. Swap the two days.")
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    chosen, place = settings.read_recipe(), settings.place
+    ingested = ingest(place, settings.landing_uri, (start, end), chosen.rules, chosen.actions, reload=True)
+    span = [start + dt.timedelta(days=n) for n in range((end - start).days + 1)]
+    landed = {entry.day for entry in ingested.counts if entry.kind == "events"} - set(ingested.refused)
+    days = [day for day in span if day in landed] if train else []
+    nights = [run_night(Night(day, chosen, place, settings.landing_uri), promote=promote) for day in days]
+    return BackfillResult(ingested, tuple(nights))

@@ -1,0 +1,33 @@
+"""A year of real grocery baskets: nine months of history, then three nights in a row."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from flows.backfill import BackfillResult, backfill
+from flows.nightly import NightResult, nightly
+from flows.settings import Settings
+from retrieval.progress import advance
+from storage.datasets import ImportSummary, import_dataset
+
+DATASET = "complete-journey"
+HISTORY = (dt.date(2017, 1, 1), dt.date(2017, 9, 30))
+NIGHTS = (dt.date(2017, 10, 1), dt.date(2017, 10, 2), dt.date(2017, 10, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo did."""
+
+    imported: ImportSummary
+    history: BackfillResult
+    nights: tuple[NightResult, ...]
+
+
+def demo(settings: Settings) -> DemoResult:
+    """Land Complete Journey, load its first nine months, run three nights."""
+    imported = import_dataset(
+        DATASET, landing=settings.landing_uri, progress=lambda done, total, what: advance(f"import {DATASET}", done, total)
+    )
+    where = {"recipe": DATASET, "lake": str(settings.place.root), "landing": settings.landing_uri}
+    history = backfill(*HISTORY, **where)
+    return DemoResult(imported, history, tuple(nightly(day, **where) for day in NIGHTS))

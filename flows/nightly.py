@@ -1,0 +1,95 @@
+"""The night: one landed day in, one proven release out."""
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow, runtime
+
+from flows.settings import Settings
+from storage.bundle import REPORT
+from storage.refs import Ref
+from storage.releases import Release, ReleaseStore
+from tasks.alert import announce
+from tasks.build_index import build_index
+from tasks.embed import embed
+from tasks.encode import encode
+from tasks.evaluate import evaluate
+from tasks.ingest import Ingested, ingest, require
+from tasks.prepare import prepare
+from tasks.publish import Parts, publish
+from tasks.report import report
+from tasks.run import Night
+from tasks.sources import SourceRefs
+from tasks.train import train
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """What one night did."""
+
+    release: Release
+    is_live: bool
+    ingested: Ingested
+    parts: Parts
+    seconds: float
+
+    @property
+    def report(self) -> str:
+        return str(self.release.folder / REPORT)
+
+
+@flow(name="nightly", flow_run_name="nightly-{day}", persist_result=False)
+def nightly(
+    day: dt.date | None = None,
+    recipe: str | None = None,
+    lake: str | None = None,
+    landing: str | None = None,
+    promote: bool = True,
+) -> NightResult:
+    """Take in a day, retrain, re-embed, rebuild, measure and publish.
+
+    Without a day it is the one before the run's scheduled start, so a late run still does its own night.
+    """
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    night = Night(day or day_before_schedule(), settings.read_recipe(), settings.place, settings.landing_uri)
+    return run_night(night, promote=promote)
+
+
+def run_night(night: Night, *, promote: bool) -> NightResult:
+    """The stages of one night, in order; a stage whose artifact is finished is not run again."""
+    start, now = time.perf_counter(), dt.datetime.now(dt.UTC)
+    recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
+    ingested = ingest(
+        night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day
+    )
+    require(ingested, night.day)
+    seconds = {"ingest": round(time.perf_counter() - start, 3)}
+    prepared = prepare(night, ingested.logs_digest)
+    encoded = encode(night, prepared)
+    parent = ReleaseStore(night.lake.releases).parent_for(night.day)
+    sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
+    scored = evaluate(night, prepared, sources)
+    parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
+    page = report(night, parts, ingested, seconds)
+    release, is_live = publish(night, parts, page, promote=promote, at=now)
+    result = NightResult(release, is_live, ingested, parts, time.perf_counter() - start)
+    announce(release, is_live, ingested)
+    return result
+
+
+def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release | None) -> SourceRefs:
+    """Train one source and, when it answers through vectors, embed the catalogue and build the index."""
+    warm = parent.model(name) if parent else None
+    model = train(night, prepared, encoded, name, warm)
+    vectors = embed(night, prepared, encoded, name, model)
+    if vectors is None:
+        return SourceRefs(model)
+    return SourceRefs(model, vectors, build_index(night, prepared, name, model, vectors))
+
+
+def day_before_schedule() -> dt.date:
+    """The day before the one the run was scheduled to start on, in UTC."""
+    scheduled: Any = runtime.flow_run.scheduled_start_time
+    return (scheduled.astimezone(dt.UTC) - dt.timedelta(days=1)).date()

@@ -1,0 +1,49 @@
+"""WHERE things are: from options or the environment alike."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from retrieval.errors import RecipeError
+from retrieval.recipe import Recipe
+from storage.layout import Lake
+
+RECIPES = Path(__file__).parent.parent / "deployments" / "recipes"
+
+
+class Settings(BaseSettings):
+    """Each field is an option of the command line and an environment variable, `LAMPLIGHTER_` before its name."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMPLIGHTER_", extra="ignore", frozen=True)
+
+    lake: Path = Field(default=Path("lake"), description="root folder of logs, artifacts and releases")
+    landing: str | None = Field(default=None, description="folder or URI where days land; <lake>/landing if not set")
+    recipe: str = Field(default="complete-journey", description="a recipe's file, or the name of one in deployments/recipes")
+
+    @classmethod
+    def given(cls, **options: object) -> "Settings":
+        """The settings with the options that were given; the environment and the defaults fill the rest."""
+        return cls(**{name: value for name, value in options.items() if value is not None})
+
+    @property
+    def place(self) -> Lake:
+        return Lake(self.lake.absolute())
+
+    @property
+    def landing_uri(self) -> str:
+        return self.landing or str(self.place.landing)
+
+    def read_recipe(self) -> Recipe:
+        """The recipe of a path or of a name.
+
+        Raises:
+            RecipeError: naming the recipes there are.
+        """
+        if self.recipe.endswith(".toml"):
+            return Recipe.read(Path(self.recipe))
+        path = RECIPES / f"{self.recipe}.toml"
+        if not path.is_file():
+            names = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+            raise RecipeError(f"there is no recipe named {self.recipe!r}. Name a .toml file, or one of: {names}.")
+        return Recipe.read(path)

@@ -1,0 +1,116 @@
+"""Tables of logs into the values models learn from: rows instead of ids, signed weights instead of actions."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retrieval.domain import FOREVER, UNKNOWN, Catalogue, Histories, People, Ragged
+from retrieval.rules import Action
+from retrieval.vocabulary import Vocabulary
+
+EPOCH = dt.date(1970, 1, 1)
+
+
+def day_number(day: dt.date) -> int:
+    """Days from 1970-01-01."""
+    return (day - EPOCH).days
+
+
+def build_catalogue(items: pa.Table) -> Catalogue:
+    """The catalogue of a table with one row an item, ascending by item_id (`storage/queries/catalogue.sql`)."""
+    items = items.combine_chunks()
+    n = items.num_rows
+    topics = _column(items, "topics")
+    topic_owners = np.asarray(pc.list_parent_indices(topics))
+    topic_values = pc.list_flatten(topics)
+    topic_names = Vocabulary.of(topic_values, "topic")
+    attribute_owners, attribute_names = _map_features(_column(items, "attributes"), "")
+    owners = np.concatenate([topic_owners, attribute_owners])
+    labels = pa.concat_arrays([_prefixed("topic=", topic_values), attribute_names])
+    features, feature_names = _features(owners, labels, n, "item feature")
+    texts = _texts(items)
+    distinct = Vocabulary.of(texts, "text")
+    return Catalogue(
+        ids=Vocabulary(_column(items, "item_id"), "item"),
+        features=features,
+        feature_names=feature_names,
+        topics=Ragged.from_owners(topic_owners, topic_names.rows(topic_values), n),
+        topic_names=topic_names,
+        text_rows=distinct.rows(texts),
+        texts=distinct.ids,
+        first_seen=_days(items, "first_seen", 0),
+        available_from=_days(items, "available_from", 0),
+        available_until=_days(items, "available_until", FOREVER),
+    )
+
+
+def build_people(users: pa.Table) -> People:
+    """The users of a table with one row each, ascending by user_id (`storage/queries/people.sql`)."""
+    users = users.combine_chunks()
+    owners, labels = _map_features(_column(users, "attributes"), "")
+    usual_owners, usual_labels = _map_features(_column(users, "context"), "usual ")
+    features, names = _features(
+        np.concatenate([owners, usual_owners]), pa.concat_arrays([labels, usual_labels]), users.num_rows, "user feature"
+    )
+    return People(Vocabulary(_column(users, "user_id"), "user"), features, names)
+
+
+def build_histories(
+    events: pa.Table, catalogue: Catalogue, people: People, actions: Mapping[str, Action]
+) -> Histories:
+    """Histories of all people; events that say nothing by the recipe's actions are left out."""
+    users = people.ids.rows(events["user_id"])
+    items = catalogue.ids.rows(events["item_id"])
+    weights = signed_weights(events, actions)
+    keep = (users != UNKNOWN) & (items != UNKNOWN) & (weights != 0)
+    times = events["time"].to_numpy()
+    return Histories.build(users[keep], items[keep], weights[keep], times[keep], len(people))
+
+
+def signed_weights(events: pa.Table, actions: Mapping[str, Action]) -> np.ndarray:
+    """What each event says about taste: its action's weight and sign, 0 below the action's least value."""
+    names = list(actions)
+    signed = np.array([a.weight if a.sign == "+" else -a.weight for a in actions.values()] + [0.0], np.float32)
+    least = np.array([-np.inf if a.min_value is None else a.min_value for a in actions.values()] + [0.0])
+    rows = np.asarray(pc.fill_null(pc.index_in(events["action"], value_set=pa.array(names)), len(names)))
+    values = np.nan_to_num(pc.fill_null(events["value"], np.inf).to_numpy(), nan=np.inf)
+    return np.where(values >= least[rows], signed[rows], 0.0).astype(np.float32)
+
+
+def _features(owners: np.ndarray, labels: pa.Array, n: int, what: str) -> tuple[Ragged, Vocabulary]:
+    names = Vocabulary.of(labels, what)
+    rows = names.rows(labels)
+    order = np.lexsort((rows, owners))
+    return Ragged.from_owners(owners[order], rows[order], n), names
+
+
+def _map_features(maps: pa.MapArray, prefix: str) -> tuple[np.ndarray, pa.StringArray]:
+    """Owner and `key=value` label of each entry that has a value."""
+    owners = np.repeat(np.arange(len(maps)), np.diff(np.asarray(maps.offsets)))
+    present = maps.items.is_valid()
+    labels = pc.binary_join_element_wise(
+        pc.binary_join_element_wise(pa.scalar(prefix), maps.keys, ""), pc.fill_null(maps.items, ""), "="
+    )
+    return owners[np.asarray(present)], labels.filter(present)
+
+
+def _texts(items: pa.Table) -> pa.Array:
+    title, description = _column(items, "title"), _column(items, "description")
+    joined = pc.binary_join_element_wise(title, description, ". ")
+    return pc.if_else(pc.equal(description, ""), title, joined)
+
+
+def _prefixed(prefix: str, values: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(prefix), values, "")
+
+
+def _days(table: pa.Table, name: str, otherwise: int) -> np.ndarray:
+    return np.asarray(pc.fill_null(_column(table, name).cast(pa.int32()), otherwise), dtype=np.int32)
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    column = table[name]
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,0 +1,50 @@
+"""Every error that data, configuration or the outside can cause.
+
+    LamplighterError
+    ├── RecipeError        a recipe that cannot be read or contradicts itself
+    ├── ContractError      landed data that breaks the data contract
+    │   └── DayRefused     a day that a critical rule refused
+    ├── LogsError          the event store is busy, missing or damaged
+    ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
+    ├── ReleaseError       a release that is missing, torn or may not become current
+    ├── ModelError         a model that cannot be fitted, exported or restored
+    └── UnknownId          a user, item or day that nobody has heard of
+
+A message says what was found, where, what was expected, and what to do.
+"""
+
+
+class LamplighterError(Exception):
+    """Something that a user or their data can cause: shown as one sentence, never as a traceback."""
+
+
+class RecipeError(LamplighterError):
+    """A recipe that cannot be read or contradicts itself."""
+
+
+class ContractError(LamplighterError):
+    """Landed data that breaks the data contract."""
+
+
+class DayRefused(ContractError):
+    """A day that a critical rule refused; the logs stay as they were."""
+
+
+class LogsError(LamplighterError):
+    """The event store is busy, missing or damaged."""
+
+
+class ArtifactError(LamplighterError):
+    """An artifact folder that is incomplete or does not match its manifest."""
+
+
+class ReleaseError(LamplighterError):
+    """A release that is missing, torn or may not become current."""
+
+
+class ModelError(LamplighterError):
+    """A model that cannot be fitted, exported or restored."""
+
+
+class UnknownId(LamplighterError):
+    """A user, item or day that nobody has heard of."""

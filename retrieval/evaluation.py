@@ -1,0 +1,99 @@
+"""How good each source is on the newest day, which no model has seen.
+
+Global temporal split, full catalogue, no sampling of negatives. `all` asks for everything the day's users chose;
+`new` asks, and counts, only items new to the user.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from retrieval import metrics
+from retrieval.domain import Candidates, Dataset, Histories, Queries, Ragged
+from retrieval.metrics import Estimate
+from retrieval.seeds import generator
+
+Pairs = Literal["all", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """The newest day as questions with their answers: one query a user who chose something."""
+
+    queries: Queries
+    targets: Ragged
+
+    @classmethod
+    def of(cls, dataset: Dataset, held_out: Histories, max_users: int, seed: int) -> "Holdout":
+        """Questions as of the cut: histories end before the day, answers are the day's positives."""
+        chosen = held_out.positives().seen()
+        users = np.flatnonzero(chosen.lengths > 0)
+        if len(users) > max_users:
+            users = np.sort(generator(seed, "users").choice(users, max_users, replace=False))
+        return cls(ask(dataset, users), chosen.take(users))
+
+    def new_only(self) -> "Holdout":
+        """The same users' questions for items they had not chosen before; users without such targets drop out."""
+        n_items = len(self.queries.eligible)
+        seen = self.queries.histories.seen()
+        owners, values = self.targets.owners(), self.targets.values
+        is_new = ~np.isin(owners * n_items + values, seen.owners() * n_items + seen.values)
+        targets = Ragged.from_owners(owners[is_new], values[is_new], len(self.targets))
+        users = np.flatnonzero(targets.lengths > 0)
+        return Holdout(self.queries.take(users).without_seen(), targets.take(users))
+
+
+def ask(dataset: Dataset, users: np.ndarray) -> Queries:
+    """The questions of known users with all that is known of them."""
+    return Queries(
+        users=users.astype(np.int32),
+        histories=dataset.histories.take(users),
+        features=dataset.people.features.take(users),
+        day=dataset.day,
+        eligible=dataset.catalogue.eligible(dataset.day),
+        excluded=Ragged.empty(len(users)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScore:
+    """One source's quality on one kind of pairs."""
+
+    source: str
+    pairs: Pairs
+    n_users: int
+    n_targets: int
+    recall_at_10: Estimate
+    recall_at_100: Estimate
+    ndcg_at_10: Estimate
+    coverage_at_100: float
+    fresh_recall_at_100: float | None
+    """Recall among targets first seen on the day itself; None when there are none."""
+
+
+def score(
+    source: str, pairs: Pairs, found: Candidates, holdout: Holdout, fresh: np.ndarray, seed: int
+) -> SourceScore:
+    """Every metric of one source's candidates."""
+    n_items = len(holdout.queries.eligible)
+    hit = metrics.hits(found, holdout.targets, n_items)
+    rng = generator(seed, "bootstrap")  # the same resampled users for every source: differences are paired
+    return SourceScore(
+        source=source,
+        pairs=pairs,
+        n_users=len(found),
+        n_targets=len(holdout.targets.values),
+        recall_at_10=metrics.estimate(metrics.recall(hit, holdout.targets, 10), rng),
+        recall_at_100=metrics.estimate(metrics.recall(hit, holdout.targets, 100), rng),
+        ndcg_at_10=metrics.estimate(metrics.ndcg(hit, holdout.targets, 10), rng),
+        coverage_at_100=metrics.coverage(found, n_items, 100),
+        fresh_recall_at_100=_fresh_recall(found, hit, holdout.targets, fresh),
+    )
+
+
+def _fresh_recall(found: Candidates, hit: np.ndarray, targets: Ragged, fresh: np.ndarray) -> float | None:
+    n_fresh = int(fresh[targets.values].sum())
+    shown = hit[:, :100] & fresh[found.items[:, :100]]
+    return float(shown.sum() / n_fresh) if n_fresh else None
+

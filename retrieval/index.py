@@ -1,0 +1,121 @@
+"""Vector indexes: FAISS HNSW for speed, an exhaustive scan as its twin, and the recall of one against the other."""
+
+from dataclasses import dataclass, replace
+
+import faiss
+import numpy as np
+from jaxtyping import Float32
+from pydantic import Field
+
+from retrieval.domain import Candidates, Queries
+from retrieval.errors import ModelError
+from retrieval.progress import advance
+from retrieval.rules import FrozenModel
+from retrieval.search import keep_allowed, rank_all
+
+
+class IndexConfig(FrozenModel):
+    """How the graph is built and how good it has to be."""
+
+    links: int = Field(default=24, ge=4)
+    """Links a node (M)."""
+    ef_construction: int = Field(default=60, ge=8)
+    """Candidates looked at when a vector is inserted."""
+    ef_search: int = Field(default=64, ge=8)
+    """Candidates looked at when a query is answered; raised until `min_recall` holds."""
+    max_ef_search: int = Field(default=1024, ge=8)
+    min_recall: float = Field(default=0.99, ge=0, le=1)
+    """Least recall@10 against exact search; below it the index is refused."""
+    probe_queries: int = Field(default=1000, ge=1)
+    """Queries the recall is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuality:
+    """An index's recall@10 against exact search, and the effort it took."""
+
+    recall_at_10: float
+    ef_search: int
+    n_vectors: int
+    n_probes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """Item vectors with a graph over them; scores are inner products."""
+
+    graph: faiss.IndexHNSWFlat
+    vectors: Float32[np.ndarray, "items dim"]
+    ef_search: int
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
+        """The nearest k items by the graph."""
+        effort = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))
+        scores, items = self.graph.search(np.ascontiguousarray(vectors), min(k, len(self)), params=effort)
+        return Candidates(items.astype(np.int32), np.where(items < 0, -np.inf, scores).astype(np.float32))
+
+    def exact(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
+        """The nearest k items by scanning all of them."""
+        stored = np.ascontiguousarray(self.vectors)
+        scores, items = faiss.knn(
+            np.ascontiguousarray(vectors), stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT
+        )
+        return Candidates(items.astype(np.int32), scores)
+
+    def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
+        """The best k eligible, not excluded items of each query.
+
+        The graph is asked for more than k; queries that exclude too much for it are answered by scanning.
+        """
+        found = keep_allowed(self.search(vectors, 2 * k), queries, k)
+        short = np.flatnonzero((found.items < 0).any(axis=1))
+        if len(short):
+            rest = self.scan(vectors[short], queries.take(short), k)
+            found.items[short], found.scores[short] = rest.items, rest.scores
+        return found
+
+    def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
+        """The same answer by scoring every item."""
+        return rank_all(queries, k, lambda _, part: vectors[part] @ self.vectors.T)
+
+
+def build_index(vectors: Float32[np.ndarray, "items dim"], config: IndexConfig) -> VectorIndex:
+    """Insert vectors in row order on one thread, so that equal vectors always give an equal graph."""
+    graph = faiss.IndexHNSWFlat(vectors.shape[1], config.links, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = config.ef_construction
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        for start in range(0, len(vectors), 8192):
+            advance("index", start, len(vectors))
+            graph.add(np.ascontiguousarray(vectors[start : start + 8192], np.float32))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return VectorIndex(graph, vectors, config.ef_search)
+
+
+def tune(
+    index: VectorIndex, probes: Float32[np.ndarray, "probes dim"], config: IndexConfig
+) -> tuple[VectorIndex, IndexQuality]:
+    """Raise efSearch until the graph's recall@10 reaches the bound.
+
+    A found item counts when its score is among the 10 best: items with equal vectors are as good as each other.
+
+    Raises:
+        ModelError: when it does not within `max_ef_search`.
+    """
+    k = min(10, len(index))
+    least = index.exact(probes, k).scores[:, -1:]
+    while True:
+        recall = float((index.search(probes, k).scores >= least - 1e-5).mean())
+        if recall >= config.min_recall:
+            return index, IndexQuality(recall, index.ef_search, len(index), len(probes))
+        if index.ef_search >= config.max_ef_search:
+            raise ModelError(
+                f"the index finds {recall:.3f} of the {k} nearest items at efSearch {index.ef_search}, expected "
+                f"{config.min_recall}. Raise index.links or index.ef_construction, or lower index.min_recall."
+            )
+        index = replace(index, ef_search=min(2 * index.ef_search, config.max_ef_search))

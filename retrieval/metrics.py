@@ -1,0 +1,52 @@
+"""Ranking quality: recall, nDCG and coverage by the definitions of trec_eval, with bootstrap intervals over users."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from retrieval.domain import UNKNOWN, Candidates, Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over users with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def hits(found: Candidates, targets: Ragged, n_items: int) -> Bool[np.ndarray, "queries k"]:
+    """Which candidates are targets of their query."""
+    keys = np.arange(len(found))[:, None] * n_items + found.items
+    wanted = targets.owners() * n_items + targets.values
+    return (found.items != UNKNOWN) & np.isin(keys, wanted)
+
+
+def recall(hit: Bool[np.ndarray, "queries k"], targets: Ragged, k: int) -> Float64[np.ndarray, " queries"]:
+    """Share of a query's targets among its first k candidates."""
+    return hit[:, :k].sum(1) / np.maximum(targets.lengths, 1)
+
+
+def ndcg(hit: Bool[np.ndarray, "queries k"], targets: Ragged, k: int) -> Float64[np.ndarray, " queries"]:
+    """Discounted gain of the first k candidates over that of a perfect ranking."""
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])
+    gained = hit[:, :k] @ discounts[: hit[:, :k].shape[1]]
+    return gained / np.maximum(ideal[np.minimum(targets.lengths, k)], 1e-12)
+
+
+def coverage(found: Candidates, n_items: int, k: int) -> float:
+    """Share of the catalogue that appears in the first k candidates of anybody."""
+    shown = found.items[:, :k]
+    return len(np.unique(shown[shown != UNKNOWN])) / max(n_items, 1)
+
+
+def estimate(values: Float64[np.ndarray, " users"], rng: np.random.Generator, n_resamples: int = 1000) -> Estimate:
+    """The mean over users and the percentile interval of its bootstrap distribution."""
+    if not len(values):
+        return Estimate(0.0, 0.0, 0.0)
+    draws = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=n_resamples) @ values / len(values)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high))

@@ -1,0 +1,110 @@
+"""The two towers: tables of embeddings that are summed in sparse bags, and the layers after them."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many rows each table has, and how wide everything is."""
+
+    n_items: int
+    n_item_features: int
+    n_user_features: int
+    n_trends: int
+    n_spans: int
+    """Half-lives that histories are read with."""
+    text_dim: int
+    dim: int
+
+
+class Tables(nn.Module):
+    """The embeddings that bags sum up; their gradients touch only the rows of a batch."""
+
+    def __init__(self, sizes: Sizes, generator: torch.Generator) -> None:
+        super().__init__()
+
+        def table(rows: int, spread: float, *, sparse: bool = False) -> nn.EmbeddingBag:
+            made = nn.EmbeddingBag(max(rows, 1), sizes.dim, mode="sum", sparse=sparse)
+            nn.init.normal_(made.weight, std=spread, generator=generator)
+            return made
+
+        self.item = table(sizes.n_items, 0.05, sparse=True)
+        self.item_feature = table(sizes.n_item_features, 0.1)
+        self.chosen_item = table(sizes.n_items, 0.05, sparse=True)
+        self.chosen_feature = nn.ModuleList(table(sizes.n_item_features, 0.1) for _ in range(sizes.n_spans))
+        self.user_feature = table(sizes.n_user_features, 0.02)
+
+    def sparse_weights(self) -> list[nn.Parameter]:
+        return [self.item.weight, self.chosen_item.weight]
+
+
+class ItemTower(nn.Module):
+    """An item's bag, text and trends into a vector whose inner product with a user's is their score.
+
+    Layout of the vector: `dim` numbers of taste, of length 1; the trends; what the item is worth to anybody.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.text = nn.Linear(sizes.text_dim, sizes.dim, bias=False)
+        self.body = _residual(sizes.dim)
+        self.worth = nn.Linear(sizes.n_trends, 1)
+        self.worth_bent = nn.Sequential(nn.Linear(sizes.n_trends, 24), nn.GELU(), nn.Linear(24, 1))
+        nn.init.zeros_(self.worth.weight)
+        _start_at_zero(self.worth_bent[2])
+
+    def forward(
+        self, bag: Float[Tensor, "items dim"], text: Float[Tensor, "items text"], trends: Float[Tensor, "items trends"]
+    ) -> Float[Tensor, "items width"]:
+        summed = bag + self.text(text)
+        taste = nn.functional.normalize(summed + self.body(summed), dim=1)
+        return torch.cat([taste, trends, self.worth(trends) + self.worth_bent(trends)], dim=1)
+
+
+class UserTower(nn.Module):
+    """A user's bag, counts and weekday into the vector that meets the items'."""
+
+    def __init__(self, sizes: Sizes, temperature: float) -> None:
+        super().__init__()
+        self.counts = nn.Linear(2, sizes.dim)
+        self.weekday = nn.Embedding(7, sizes.dim)
+        nn.init.normal_(self.weekday.weight, std=0.02)
+        self.body = _residual(sizes.dim)
+        self.trends = nn.Linear(sizes.dim, sizes.n_trends)
+        _start_at_zero(self.trends)
+        self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
+
+    def forward(
+        self, bag: Float[Tensor, "users dim"], counts: Float[Tensor, "users counts"], weekday: Tensor
+    ) -> Float[Tensor, "users width"]:
+        summed = bag + self.counts(counts) + self.weekday(weekday)
+        bent = summed + self.body(summed)
+        taste = nn.functional.normalize(bent, dim=1) / self.log_temperature.exp().clamp(min=0.01)
+        return torch.cat([taste, self.trends(bent), torch.ones_like(bent[:, :1])], dim=1)
+
+
+class TwoTower(nn.Module):
+    """Both towers and their tables."""
+
+    def __init__(self, sizes: Sizes, temperature: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.tables = Tables(sizes, generator)
+        self.item_tower = ItemTower(sizes)
+        self.user_tower = UserTower(sizes, temperature)
+
+    def dense_parameters(self) -> list[nn.Parameter]:
+        sparse = {id(weight) for weight in self.tables.sparse_weights()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in sparse]
+
+
+def _residual(dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+
+
+def _start_at_zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)

@@ -1,0 +1,85 @@
+"""A trained two-tower as plain values: tables as arrays, towers as ONNX graphs; and back into a model to train on."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retrieval.domain import UNKNOWN, Dataset, State
+from retrieval.export import check_parity, export, run_graph
+from retrieval.nets.two_tower import TwoTower
+from retrieval.vocabulary import Vocabulary
+
+ITEM_TOWER, USER_TOWER = "item_tower", "user_tower"
+ROWS_OF = {
+    "tables.item.weight": "items",
+    "tables.chosen_item.weight": "items",
+    "tables.item_feature.weight": "item_features",
+    "tables.user_feature.weight": "user_features",
+}
+"""Which vocabulary the rows of a table follow; tables named `tables.chosen_feature.*` follow the item features."""
+
+
+def to_state(model: TwoTower, dataset: Dataset, losses: list[float]) -> State:
+    """Tables, towers and the names of the tables' rows."""
+    model.eval()
+    features = dataset.catalogue.features
+    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays |= {"features.offsets": features.offsets, "features.values": features.values}
+    graphs, difference = _graphs(model)
+    newest = losses[-10:]
+    facts = {"loss": round(float(np.mean(newest)), 4) if newest else None, "n_steps": len(losses), "onnx_error": difference}
+    return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset).items()})
+
+
+def carry_over(model: TwoTower, dataset: Dataset, warm: State) -> None:
+    """Start from a former state: rows found again by their names, rows not met before as they were initialised."""
+    current = model.state_dict()
+    for name, tensor in current.items():
+        former = torch.from_numpy(np.array(warm.arrays[name]))
+        names = ROWS_OF.get(name, "item_features" if name.startswith("tables.chosen_feature") else None)
+        if names is None:
+            tensor.copy_(former)
+            continue
+        rows = Vocabulary(warm.strings[names], names).rows(_vocabularies(dataset)[names].ids)
+        known = rows != UNKNOWN
+        tensor[torch.from_numpy(np.flatnonzero(known))] = former[torch.from_numpy(rows[known]).long()].to(tensor.device)
+
+
+def _vocabularies(dataset: Dataset) -> dict[str, Vocabulary]:
+    return {
+        "items": dataset.catalogue.ids,
+        "item_features": dataset.catalogue.feature_names,
+        "user_features": dataset.people.feature_names,
+    }
+
+
+def _graphs(model: TwoTower) -> tuple[dict[str, bytes], float]:
+    """Both towers exported, and the largest difference from torch on random inputs.
+
+    Raises:
+        ModelError: when a graph does not do what the module does.
+    """
+    draw = torch.Generator().manual_seed(0)
+    dim, n_trends = model.item_tower.text.out_features, model.item_tower.worth.in_features
+    item_inputs = {
+        "bag": torch.randn(5, dim, generator=draw),
+        "text": torch.randn(5, model.item_tower.text.in_features, generator=draw),
+        "trends": torch.randn(5, n_trends, generator=draw),
+    }
+    user_inputs = {
+        "bag": torch.randn(5, dim, generator=draw),
+        "counts": torch.randn(5, model.user_tower.counts.in_features, generator=draw),
+        "weekday": torch.arange(5),
+    }
+    graphs, differences = {}, []
+    towers: tuple[tuple[str, torch.nn.Module, dict[str, Tensor]], ...] = (
+        (ITEM_TOWER, model.item_tower, item_inputs),
+        (USER_TOWER, model.user_tower, user_inputs),
+    )
+    for name, tower, inputs in towers:
+        graphs[name] = export(tower, inputs, {key: {0: "rows"} for key in inputs}, f"{name}_vector")
+        with torch.no_grad():
+            expected = tower(**inputs).numpy()
+        found = run_graph(graphs[name], {key: value.numpy() for key, value in inputs.items()})
+        differences.append(check_parity(expected, found, name))
+    return graphs, max(differences)

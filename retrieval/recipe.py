@@ -1,0 +1,95 @@
+"""HOW a night is done: a frozen TOML file whose id is the digest of its content."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from retrieval.blend import BlendConfig
+from retrieval.errors import RecipeError
+from retrieval.index import IndexConfig
+from retrieval.retrievers import AnyFamily
+from retrieval.rules import Action, FrozenModel, Rules
+from retrieval.text import TextConfig
+
+
+class HistoryConfig(FrozenModel):
+    """Which events models learn from."""
+
+    days: int = Field(default=400, ge=1)
+    """How far back before the day events are read."""
+    context_keys: tuple[str, ...] = ()
+    """Keys of the events' context whose most frequent value becomes a feature of the user."""
+
+
+class ServingConfig(FrozenModel):
+    """What readers of a release get."""
+
+    exclude_seen: bool = False
+    """Whether recommendations leave out what the user has chosen before."""
+
+
+class EvaluationConfig(FrozenModel):
+    """How the newest day is measured."""
+
+    max_users: int = Field(default=20_000, ge=1)
+    """More users than this are sampled, with the recipe's seed."""
+
+
+class Recipe(FrozenModel):
+    """Everything that decides what a night makes of its logs."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = 17
+    actions: dict[str, Action] = Field(min_length=1)
+    rules: Rules = Rules()
+    history: HistoryConfig = HistoryConfig()
+    text: TextConfig = TextConfig()
+    index: IndexConfig = IndexConfig()
+    sources: dict[str, AnyFamily] = Field(min_length=1)
+    blend: BlendConfig = BlendConfig()
+    serving: ServingConfig = ServingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def id(self) -> str:
+        """The digest of the recipe's canonical JSON, 12 hexadecimal digits."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @field_validator("sources")
+    @classmethod
+    def _names_are_file_names(cls, sources: dict[str, AnyFamily]) -> dict[str, AnyFamily]:
+        for name in sources:
+            if not name.replace("_", "").replace("-", "").isalnum() or name == "blend":
+                raise ValueError(f"source {name!r} is no name: use letters, digits, - and _, and not the word blend")
+        return sources
+
+    @model_validator(mode="after")
+    def _blend_names_sources(self) -> Self:
+        unknown = set(self.blend.weights) - set(self.sources)
+        if unknown:
+            raise ValueError(f"blend.weights names {sorted(unknown)}, but sources are {sorted(self.sources)}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The recipe of a TOML file.
+
+        Raises:
+            RecipeError: naming the file, the key and what it may be.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except FileNotFoundError:
+            raise RecipeError(f"there is no recipe {path}. Name a file, or one of those in deployments/recipes.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} is no TOML: {error}. Mend that line.") from error
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg']}" for fault in error.errors()
+            )
+            raise RecipeError(f"{path} is no valid recipe: {faults}. docs/recipes.md lists the keys.") from error

@@ -1,0 +1,89 @@
+"""A release in memory, answering: what a user gets, and what is like an item."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.blend import BlendConfig
+from retrieval.domain import Candidates, Catalogue, Dataset, Histories, People, Queries, Ragged
+from retrieval.evaluation import ask
+from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import Retriever
+
+BLEND = "blend"
+"""The name under which the blend of all sources is measured and asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommender:
+    """Fitted sources over one catalogue, with everybody's histories up to the release's day."""
+
+    release_id: str
+    dataset: Dataset
+    sources: Mapping[str, Retriever]
+    blend: BlendConfig
+    exclude_seen: bool
+
+    def recommend(self, user_ids: Sequence[str], k: int) -> Candidates:
+        """The best k items of each user by the blend of all sources.
+
+        Raises:
+            UnknownId: for a user that the release does not know.
+        """
+        users = np.array([self.dataset.people.ids.row(id_) for id_ in user_ids], np.int32)
+        queries = ask(self.dataset, users)
+        return answer(self.sources, self.blend, queries.without_seen() if self.exclude_seen else queries, k)[BLEND]
+
+    def similar(self, item_ids: Sequence[str], k: int) -> Candidates:
+        """The k nearest items of each item by its vector, or by who chose both where no source has vectors.
+
+        Raises:
+            UnknownId: for an item that the release does not know.
+        """
+        items = np.array([self.dataset.catalogue.ids.row(id_) for id_ in item_ids], np.int32)
+        queries = self._about(items)
+        for source in self.sources.values():
+            if isinstance(source, IndexedRetriever):
+                return source.similar(items, queries, k)
+        return answer(self.sources, self.blend, queries, k)[BLEND]
+
+    def _about(self, items: np.ndarray) -> Queries:
+        """A question as if somebody had chosen just that item, and does not want it again."""
+        n, day = len(items), self.dataset.day
+        one_each = np.arange(n + 1, dtype=np.int64)
+        times = np.full(n, day * 86_400 - 1, np.int64)
+        return Queries(
+            users=np.full(n, -1, np.int32),
+            histories=Histories(one_each, items, np.ones(n, np.float32), times),
+            features=Ragged.empty(n),
+            day=day,
+            eligible=self.dataset.catalogue.eligible(day),
+            excluded=Ragged(one_each, items),
+        )
+
+
+def answer(
+    sources: Mapping[str, Retriever], blend: BlendConfig, queries: Queries, k: int
+) -> dict[str, Candidates]:
+    """The candidates of each source and, under `blend`, of all together."""
+    return with_blend({name: source.retrieve(queries, max(k, blend.depth)) for name, source in sources.items()}, blend, k)
+
+
+def with_blend(found: Mapping[str, Candidates], blend: BlendConfig, k: int) -> dict[str, Candidates]:
+    """The first k of each source's candidates and, under `blend`, of all together."""
+    return {name: ranking.top(k) for name, ranking in found.items()} | {BLEND: blend.blend(found, k)}
+
+
+def serving_dataset(catalogue: Catalogue, people: People, before: Histories, day_itself: Histories, day: int) -> Dataset:
+    """What readers ask from: histories with the day's own events, questions as of the next day."""
+    owners = np.concatenate([before.owners(), day_itself.owners()])
+    parts = (before, day_itself)
+    histories = Histories.build(
+        owners,
+        np.concatenate([part.items for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        len(people),
+    )
+    return Dataset(day + 1, catalogue, people, histories)

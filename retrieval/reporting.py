@@ -1,0 +1,284 @@
+"""The night's report: one self-contained HTML page, made of plain values, readable offline and printed."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from retrieval.plots import sources_chart, trend_chart
+from retrieval.wording import SERVED, against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
+
+PAIRS = {"all": "all pairs", "new": "new pairs"}
+FACTS = {
+    "n_items": "items in the catalogue",
+    "n_users": "users known",
+    "n_events_before": "events learnt from",
+    "n_events_of_day": "events of the day",
+    "n_fresh_items": "fresh items",
+    "n_texts": "distinct texts",
+    "n_encoded": "texts encoded this night",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """How long one stage of the night took."""
+
+    name: str
+    seconds: float
+    detail: str = ""
+    """What it did, in a few words: "92,331 items, 47 fresh"."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What became of one kind's landed rows: landed = loaded + refused + duplicates."""
+
+    kind: str
+    landed: int
+    loaded: int
+    refused: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One data-quality rule's result for one day."""
+
+    rule: str
+    day: str
+    severity: str
+    """critical or warning"""
+    passed: bool
+    observed: str
+    expected: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleUser:
+    """One user's latest choices and what the release recommends."""
+
+    user_id: str
+    history: list[str]
+    """Titles, newest first."""
+    recommended: list[str]
+    """Titles, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleItem:
+    """One item and its neighbours."""
+
+    title: str
+    item_id: str
+    neighbours: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NightReport:
+    """Everything one night's page shows."""
+
+    release_id: str
+    day: dt.date
+    recipe_name: str
+    recipe_id: str
+    code_digest: str
+    parent: str | None
+    """The release that was live when this one was made."""
+    stages: list[StageTime]
+    rows: list[RowCounts]
+    n_days_loaded: int
+    """Days that this run loaded into the logs: 1 on an ordinary night, many on a first one."""
+    reasons: dict[str, int]
+    """Rows refused by reason code."""
+    reason_meanings: dict[str, str]
+    checks: list[CheckResult]
+    """All rules of the day itself, and the failed ones of other days loaded by this run."""
+    scores: list[dict[str, Any]]
+    """`SourceScore.to_json()` of each source and pairs kind ("all", "new"); the source "blend" is what is served."""
+    history: list[dict[str, Any]]
+    """Earlier nights, oldest first: {"day": "2017-10-01", "scores": [...]} of the same shape."""
+    indexes: list[dict[str, Any]]
+    """{"source", "recall_at_10", "ef_search", "n_vectors", "n_probes"} of each index."""
+    microseconds_per_query: dict[str, float]
+    """What each source costs, a query."""
+    facts: dict[str, Any]
+    """Counts of the night: n_items, n_users, n_events_before, n_events_of_day, n_fresh_items, n_texts, n_encoded."""
+    fresh_items: list[SampleItem] = field(default_factory=list)
+    users: list[SampleUser] = field(default_factory=list)
+    items: list[SampleItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The night in plain words, for somebody woken by it."""
+
+    tone: str
+    """good, look or bad: the page's colour, always beside the headline's words."""
+    headline: str
+    sentences: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One key figure."""
+
+    label: str
+    value: str
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One stage on the night's time line, in percent of the whole."""
+
+    stage: StageTime
+    left: float
+    width: float
+
+
+def render(report: NightReport) -> str:
+    """The night as one HTML page that needs nothing but itself; same report, same bytes."""
+    environment = Environment(
+        loader=PackageLoader("retrieval"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "share": share, "seconds": seconds}
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        verdict=verdict(report),
+        cards=cards(report),
+        bars=timeline(report.stages),
+        total_seconds=sum(stage.seconds for stage in report.stages),
+        quality=[(PAIRS[pairs], scores, _sources_chart(report, pairs)) for pairs, scores in _measured(report).items()],
+        served=SERVED,
+        floor=floor_of(report.scores),
+        trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
+        rows=[(row, _unaccounted(row)) for row in report.rows],
+        reasons=sorted(report.reasons.items(), key=lambda reason: (-reason[1], reason[0])),
+        checks=sorted(report.checks, key=_urgency),
+        facts=[(FACTS.get(name, name), _plain(value)) for name, value in report.facts.items()],
+    )
+
+
+def verdict(report: NightReport) -> Verdict:
+    """Whether anybody needs to get up: the row counts, the checks, and the blend beside popularity."""
+    failed = [check for check in report.checks if not check.passed]
+    lost = sum(abs(_unaccounted(row)) for row in report.rows)
+    comparison, is_better = against_popularity(report.scores)
+    sentences = [_checks_sentence(report.checks, failed), comparison]
+    if lost:
+        sentences.insert(0, f"{count(lost)} landed rows are not accounted for.")
+    if lost or any(check.severity == "critical" for check in failed):
+        return Verdict("bad", "✗ Needs somebody", sentences)
+    if failed or not is_better:
+        return Verdict("look", "! Worth a look in the morning", sentences)
+    return Verdict("good", "✓ All well", sentences)
+
+
+def _checks_sentence(checks: list[CheckResult], failed: list[CheckResult]) -> str:
+    if not checks:
+        return "No checks were run: nothing new was loaded."
+    if not failed:
+        return f"All {count(len(checks))} checks passed."
+    n_critical = sum(check.severity == "critical" for check in failed)
+    named = [f"{check.rule} of {check.day}" for check in sorted(failed, key=_urgency)[:3]]
+    more = [f"{count(len(failed) - 3)} more"] if len(failed) > 3 else []
+    found = f"{count(len(failed))} of {count(len(checks))} checks failed, {count(n_critical)} of them critical"
+    return f"{found}: {', '.join(named + more)}."
+
+
+def cards(report: NightReport) -> list[Card]:
+    """The key figures."""
+    fresh, encoded = report.facts.get("n_fresh_items", 0), report.facts.get("n_encoded", 0)
+    return [
+        _events_card(report),
+        Card("Fresh items embedded", count(fresh), [f"{count(encoded)} texts encoded anew"]),
+        _recall_card(report, "all"),
+        _recall_card(report, "new"),
+        _index_card(report),
+        _time_card(report),
+    ]
+
+
+def _events_card(report: NightReport) -> Card:
+    events = next((row for row in report.rows if row.kind == "events"), None)
+    if events is None:
+        return Card("Events loaded", "0", ["nothing new landed"])
+    days = "1 day" if report.n_days_loaded == 1 else f"{count(report.n_days_loaded)} days"
+    notes = [f"{count(events.refused)} refused, {count(events.duplicates)} duplicates", days]
+    return Card("Events loaded", count(events.loaded), notes)
+
+
+def _recall_card(report: NightReport, pairs: str) -> Card:
+    label, now = f"Blend recall@100, {PAIRS[pairs]}", recall_of(report.scores, pairs, SERVED)
+    if now is None:
+        return Card(label, "not measured", [])
+    notes = [f"95 % interval {share(now['low'])} to {share(now['high'])}", "first night, nothing to compare with"]
+    if report.history:
+        last = report.history[-1]
+        notes[1] = since(now, recall_of(last["scores"], pairs, SERVED), last["day"])
+    return Card(label, share(now["mean"]), notes)
+
+
+def _index_card(report: NightReport) -> Card:
+    lowest = min(report.indexes, key=lambda index: index["recall_at_10"], default=None)
+    if lowest is None:
+        return Card("Index recall@10", "none", ["no source has a vector index"])
+    note = f"against exact search; lowest of {count(len(report.indexes))}: {lowest['source']}"
+    return Card("Index recall@10", share(lowest["recall_at_10"]), [note])
+
+
+def _time_card(report: NightReport) -> Card:
+    slowest = max(report.stages, key=lambda stage: stage.seconds, default=None)
+    total = sum(stage.seconds for stage in report.stages)
+    notes = [f"{total / 60:,.1f} minutes"] if total >= 120 else []
+    if slowest:
+        notes.append(f"longest: {slowest.name}, {seconds(slowest.seconds)}")
+    return Card("Total time", seconds(total), notes)
+
+
+def timeline(stages: list[StageTime]) -> list[Bar]:
+    """The stages one after another; the shortest stays visible."""
+    total = sum(stage.seconds for stage in stages) or 1.0
+    starts = accumulate((stage.seconds for stage in stages), initial=0.0)
+    return [
+        Bar(stage, min(99.5, 100 * start / total), max(0.5, 100 * stage.seconds / total))
+        for stage, start in zip(stages, starts, strict=False)
+    ]
+
+
+def _measured(report: NightReport) -> dict[str, list[dict[str, Any]]]:
+    tables = {pairs: ranked(report.scores, pairs) for pairs in PAIRS}
+    return {pairs: scores for pairs, scores in tables.items() if scores}
+
+
+def _sources_chart(report: NightReport, pairs: str) -> Markup:
+    chart = sources_chart(
+        ranked(report.scores, pairs), f"Recall@100 by source, {PAIRS[pairs]}", floor_of(report.scores)
+    )
+    return Markup(chart)  # safe: matplotlib escapes all text it writes
+
+
+def _trend_chart(report: NightReport, pairs: str) -> Markup:
+    nights = [*report.history, {"day": report.day.isoformat(), "scores": report.scores}]
+    return Markup(trend_chart(nights, pairs, f"Recall@100 over nights, {PAIRS[pairs]}"))  # safe, as above
+
+
+def _unaccounted(row: RowCounts) -> int:
+    return row.landed - row.loaded - row.refused - row.duplicates
+
+
+def _urgency(check: CheckResult) -> tuple[bool, bool, str, str]:
+    return check.passed, check.severity != "critical", check.day, check.rule
+
+
+def _plain(value: Any) -> str:
+    return count(value) if isinstance(value, int) else str(value)

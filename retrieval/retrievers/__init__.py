@@ -1,0 +1,12 @@
+"""The families: a new one is one file and one name here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from retrieval.retrievers.item_knn import ItemKnnConfig
+from retrieval.retrievers.popular import PopularConfig
+from retrieval.retrievers.two_tower import TwoTowerConfig
+
+AnyFamily = Annotated[PopularConfig | ItemKnnConfig | TwoTowerConfig, Field(discriminator="kind")]
+FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | TwoTowerConfig], ...] = (PopularConfig, ItemKnnConfig, TwoTowerConfig)

@@ -1,0 +1,114 @@
+"""Item-to-item collaborative filtering: what is chosen by the same users as the user's own items."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float32
+from pydantic import Field
+
+from retrieval.domain import Candidates, Dataset, Histories, Queries, State
+from retrieval.progress import advance
+from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.search import rank_all
+
+DAY = 86_400
+BLOCK = 4096
+"""Item rows whose co-occurrences are held at once."""
+
+
+class ItemKnnConfig(FamilyConfig):
+    """Neighbours by the cosine between the items' columns of users."""
+
+    kind: Literal["item_knn"] = "item_knn"
+    weighting: Literal["cosine", "tf_idf"] = "tf_idf"
+    """Whether a user with a long history says less about each of its pairs (tf_idf) or as much (cosine)."""
+    neighbours: int = Field(default=100, ge=1)
+    """Neighbours kept an item."""
+    max_history: int = Field(default=400, ge=1)
+    """The newest events of a user that make pairs: bounds the cost, which is quadratic in it."""
+    min_users: int = Field(default=2, ge=1)
+    """Fewer shared users are no evidence; also what keeps the product of long histories in memory."""
+    shrinkage: float = Field(default=10.0, ge=0)
+    """Added to the cosine's denominator, so that pairs seen few times rank lower."""
+    history_half_life_days: float = Field(default=60.0, gt=0)
+    """The age at which an event of the asking user counts half."""
+
+    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "ItemKnn":
+        columns = _user_item_matrix(dataset.histories.positives().last(self.max_history), len(dataset.catalogue))
+        neighbours = self._neighbours(columns)
+        return ItemKnn(neighbours, self.history_half_life_days)
+
+    def restore(self, state: State) -> "ItemKnn":
+        shape = (len(state.arrays["offsets"]) - 1,) * 2
+        parts = (state.arrays["similarity"], state.arrays["neighbour"], state.arrays["offsets"])
+        return ItemKnn(sp.csr_array(tuple(map(np.asarray, parts)), shape=shape), self.history_half_life_days)
+
+    def _neighbours(self, seen: sp.csr_array) -> sp.csr_array:
+        weighted = seen.copy()
+        if self.weighting == "tf_idf":
+            weighted = weighted.multiply(1 / np.sqrt(np.maximum(seen.sum(1), 1))[:, None]).tocsr()
+        norms = np.sqrt(weighted.power(2).sum(0))
+        columns, counted = weighted.T.tocsr(), seen.T.tocsr()
+        blocks = []
+        for start in range(0, seen.shape[1], BLOCK):
+            advance("item neighbours", start, seen.shape[1])
+            stop = min(start + BLOCK, seen.shape[1])
+            shared = counted[start:stop] @ seen
+            product = columns[start:stop] @ weighted
+            owners = np.repeat(np.arange(stop - start), np.diff(product.indptr))
+            keep = (shared.data >= self.min_users) & (product.indices != owners + start)
+            owners, others, dots = owners[keep], product.indices[keep], product.data[keep]
+            cosine = dots / (norms[start + owners] * norms[others] + self.shrinkage * norms.mean() ** 2)
+            blocks.append(_best(owners, others, cosine, (stop - start, seen.shape[1]), self.neighbours))
+        return sp.csr_array(sp.vstack(blocks, format="csr"))
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKnn:
+    """The union of the neighbours of a user's items, their similarities added up with the items' decayed weights."""
+
+    neighbours: sp.csr_array
+
+    half_life_days: float
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates:
+        def score(block: Queries, _: slice) -> Float32[np.ndarray, "queries items"]:
+            age_days = np.maximum(block.day * DAY - block.histories.times, 0) / DAY
+            weights = block.histories.weights * 0.5 ** (age_days / self.half_life_days)
+            rows = sp.csr_array((weights, block.histories.items, block.histories.offsets), self._shape(len(block)))
+            scores = np.asarray((rows @ self.neighbours).toarray(), np.float32)
+            return np.where(scores > 0, scores, -np.inf).astype(np.float32)
+
+        return rank_all(queries, k, score)
+
+    def state(self) -> State:
+        return State(
+            arrays={
+                "offsets": self.neighbours.indptr.astype(np.int64),
+                "neighbour": self.neighbours.indices.astype(np.int32),
+                "similarity": self.neighbours.data.astype(np.float32),
+            }
+        )
+
+    def _shape(self, n_queries: int) -> tuple[int, int]:
+        return (n_queries, self.neighbours.shape[0])
+
+
+def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:
+    """Which user chose which item, once."""
+    seen = histories.seen()
+    ones = np.ones(len(seen.values), np.float32)
+    return sp.csr_array((ones, seen.values, seen.offsets), (len(seen), n_items))
+
+
+def _best(
+    owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int
+) -> sp.csr_array:
+    """The n largest values of each row, ties to the lower column."""
+    order = np.lexsort((others, -values, owners))
+    owners, others, values = owners[order], others[order], values[order]
+    starts = np.searchsorted(owners, np.arange(shape[0]))
+    keep = np.arange(len(owners)) - starts[owners] < n
+    return sp.csr_array((values[keep].astype(np.float32), (owners[keep], others[keep])), shape)

@@ -1,0 +1,134 @@
+"""Two towers that meet in an inner product: ids, content and trends on one side, histories on the other.
+
+Unknown items are placed by their text, topics and attributes; unknown users by what little they have done. Ids are
+dropped at random in training, so that an item without one still has a meaning.
+Source: candidate-generation seed, "The two-tower model"; losses and sampling in `retrieval/losses.py`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+import scipy.sparse as sp
+from jaxtyping import Float32
+from pydantic import Field
+
+from retrieval.domain import Dataset, Queries, Ragged, State
+from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.tastes import Tastes, feature_matrix, read_tastes
+from retrieval.trends import Trends
+
+BATCH = 8192
+
+
+class TwoTowerConfig(FamilyConfig):
+    """Sampled softmax with mixed negatives and log Q, one step a day in order of time."""
+
+    kind: Literal["two_tower"] = "two_tower"
+    dim: int = Field(default=64, ge=4)
+    """Numbers that carry taste; trends and worth come on top."""
+    pairs: Literal["new", "all"] = "new"
+    """Whether to learn what users choose for the first time, or everything they choose."""
+    train_days: int = Field(default=180, ge=1)
+    """Newest days learnt from when there is no former model; older ones feed histories only."""
+    warm_days: int = Field(default=4, ge=1)
+    """Newest days learnt from when there is one."""
+    warm_scale: float = Field(default=0.15, gt=0)
+    """Learning rates of a warm start, as a share of the full ones."""
+    learning_rate: float = Field(default=0.002, gt=0)
+    """Adam, for towers and feature tables."""
+    table_learning_rate: float = Field(default=0.05, gt=0)
+    """Adagrad, for the item tables, on touched rows only."""
+    uniform_negatives: int = Field(default=4096, ge=0)
+    """Items drawn evenly from the catalogue beside the batch's own."""
+    temperature: float = Field(default=0.1, ge=0.01)
+    """Where the learnt temperature starts."""
+    id_dropout: float = Field(default=0.3, ge=0, lt=1)
+    """How often an item is shown without its id."""
+    min_history: int = Field(default=20, ge=0)
+    """Users with fewer events before the day are not learnt from."""
+    user_damping: float = Field(default=0.5, ge=0, le=1)
+    """A user's n choices of a day count n to the power of 1 less this."""
+    history_half_lives_days: tuple[float, ...] = (90.0, 10.0)
+    """Histories are read once over each, long first."""
+    trend_half_lives_days: tuple[float, ...] = (1.0, 3.0, 7.0, 28.0, 120.0)
+    """Items' rates of choice are read over each."""
+
+    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "TwoTower":
+        from retrieval.training import fit_two_tower  # torch: only where something is trained
+
+        return self.restore(fit_two_tower(dataset, self, seed=seed, warm=warm))
+
+    def restore(self, state: State) -> "TwoTower":
+        return TwoTower(self, state)
+
+
+@dataclass(frozen=True)
+class TwoTower:
+    """The fitted towers in ONNX Runtime, their tables as arrays."""
+
+    config: TwoTowerConfig
+    fitted: State
+
+    def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
+        """Vectors of equal length: one more number makes up what each is short of the longest.
+
+        With a zero there in every query the order by inner product stays the same, and a graph built for angles
+        finds it. Source: Bachrach et al., RecSys 2014, the reduction of inner products to angles.
+        """
+        assert dataset.text_vectors is not None
+        catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
+        trends = Trends.before(dataset.histories, len(catalogue), catalogue.first_seen, spans, dataset.day).features()
+        texts, tower, parts = np.asarray(dataset.text_vectors), self._item_tower, []
+        for start in range(0, len(catalogue), BATCH):
+            part = slice(start, min(start + BATCH, len(catalogue)))
+            bag = self._table("tables.item.weight")[part] + self._features[part] @ self._table("tables.item_feature.weight")
+            feed = {"bag": bag, "text": texts[catalogue.text_rows[part]], "trends": trends[part]}
+            parts.append(tower.run(None, feed)[0])
+        vectors = np.concatenate(parts)
+        squares = (vectors.astype(np.float64) ** 2).sum(axis=1)
+        return np.concatenate([vectors, np.sqrt(squares.max() - squares)[:, None]], axis=1).astype(np.float32)
+
+    def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
+        tastes = self._read(queries)
+        bag = tastes.items @ self._table("tables.chosen_item.weight")
+        bag = bag + tastes.profile @ self._table("tables.user_feature.weight")
+        for span, chosen in enumerate(tastes.features):
+            bag = bag + chosen @ self._table(f"tables.chosen_feature.{span}.weight")
+        weekday = np.full(len(queries), queries.day % 7, np.int64)
+        feed = {"bag": bag.astype(np.float32), "counts": tastes.counts, "weekday": weekday}
+        vectors = self._user_tower.run(None, feed)[0]
+        return np.concatenate([vectors, np.zeros((len(vectors), 1), np.float32)], axis=1)
+
+    def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
+        """Taste alone: an item is not like another for being as popular."""
+        seeds = np.zeros_like(vectors)
+        seeds[:, : self.config.dim] = vectors[:, : self.config.dim]
+        return seeds
+
+    def state(self) -> State:
+        return self.fitted
+
+    def _read(self, queries: Queries) -> Tastes:
+        n_users, spans = len(self._table("tables.user_feature.weight")), self.config.history_half_lives_days
+        return read_tastes(queries.histories.positives(), queries.features, self._features, n_users, queries.day, spans)
+
+    @cached_property
+    def _features(self) -> sp.csr_array:
+        """The features of the catalogue that histories point into."""
+        arrays = self.fitted.arrays
+        rows = Ragged(arrays["features.offsets"], arrays["features.values"])
+        return feature_matrix(rows, len(arrays["tables.item_feature.weight"]))
+
+    def _table(self, name: str) -> np.ndarray:
+        return self.fitted.arrays[name]
+
+    @cached_property
+    def _item_tower(self) -> ort.InferenceSession:
+        return ort.InferenceSession(self.fitted.graphs["item_tower"], providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _user_tower(self) -> ort.InferenceSession:
+        return ort.InferenceSession(self.fitted.graphs["user_tower"], providers=["CPUExecutionProvider"])

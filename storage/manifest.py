@@ -1,0 +1,87 @@
+"""The list of a folder's files with size and sha256: written last, so a folder that has one is whole."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from retrieval.errors import ArtifactError
+from storage.durable import write_durable
+from storage.refs import digest_of, digest_of_file
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of a folder."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an immutable folder holds, and the facts its maker wrote down."""
+
+    files: tuple[FileEntry, ...]
+    facts: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the files and their names; facts such as seconds do not count."""
+        return digest_of([asdict(entry) for entry in self.files])
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.files)
+
+    def without(self, *names: str) -> Self:
+        """The same manifest less some files."""
+        return type(self)(tuple(entry for entry in self.files if entry.path not in names), self.facts)
+
+    @classmethod
+    def of_folder(cls, folder: Path, facts: dict[str, Any]) -> Self:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+        entries = (FileEntry(p.relative_to(folder).as_posix(), p.stat().st_size, digest_of_file(p)) for p in paths)
+        return cls(tuple(entries), facts)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The manifest of a finished folder.
+
+        Raises:
+            ArtifactError: when there is none or it cannot be read.
+        """
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_bytes())
+            return cls(tuple(FileEntry(**entry) for entry in content["files"]), content["facts"])
+        except FileNotFoundError:
+            raise ArtifactError(f"{folder} has no {MANIFEST}: it was never finished. Run its night again.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{path} is damaged ({error}). Remove the folder and run its night again.") from error
+
+    def write(self, folder: Path) -> None:
+        content = {"files": [asdict(entry) for entry in self.files], "facts": self.facts}
+        write_durable(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True).encode())
+
+    def check(self, folder: Path) -> None:
+        """Compare every file of the folder with its entry.
+
+        Raises:
+            ArtifactError: naming the first file that is missing, surplus or different.
+        """
+        present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
+        listed = {entry.path for entry in self.files}
+        for name in sorted(present ^ listed):
+            fault = "is missing" if name in listed else "is not in the manifest"
+            raise ArtifactError(f"{folder / name} {fault}. Remove {folder} and run its night again.")
+        for entry in self.files:
+            path = folder / entry.path
+            if path.stat().st_size != entry.size or digest_of_file(path) != entry.sha256:
+                raise ArtifactError(
+                    f"{path} does not match its manifest (expected sha256 {entry.sha256[:12]}…, {entry.size:,} bytes; "
+                    f"found {path.stat().st_size:,} bytes). Remove {folder} and run its night again."
+                )

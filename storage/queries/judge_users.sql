@@ -1,0 +1,7 @@
+CREATE OR REPLACE TEMP TABLE judged_users AS
+WITH reasoned AS (
+    SELECT *, rowid AS line, CASE WHEN user_id IS NULL OR user_id = '' THEN ['missing_user'] ELSE [] END AS reasons FROM staged_users
+)
+SELECT *, len(reasons) = 0
+    AND row_number() OVER (PARTITION BY day, len(reasons) = 0, user_id ORDER BY line) > 1 AS is_duplicate
+FROM reasoned;

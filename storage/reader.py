@@ -1,0 +1,73 @@
+"""A release's folder into a recommender that answers: no orchestration, no training code, no logs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retrieval.domain import Catalogue, Histories, People
+from retrieval.index import VectorIndex
+from retrieval.packing import unpack
+from retrieval.recipe import Recipe
+from retrieval.recommender import Recommender, serving_dataset
+from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from storage.bundle import (
+    BEFORE,
+    CATALOGUE,
+    DISPLAY,
+    INDEX,
+    MODEL,
+    PEOPLE,
+    QUALITY,
+    RECIPE,
+    RELEASE,
+    SOURCES,
+    TODAY,
+    VECTORS,
+)
+from storage.states import read_state
+
+
+def open_release(folder: Path) -> Recommender:
+    """The recommender of a release's folder; arrays are memory-mapped."""
+    recipe = Recipe.model_validate_json((folder / RECIPE).read_text())
+    facts = json.loads((folder / RELEASE).read_text())
+    dataset = serving_dataset(
+        unpack(Catalogue, read_state(folder / CATALOGUE)),
+        unpack(People, read_state(folder / PEOPLE)),
+        unpack(Histories, read_state(folder / BEFORE)),
+        unpack(Histories, read_state(folder / TODAY)),
+        facts["day_number"],
+    )
+    sources = {name: _source(recipe, folder / SOURCES / name, name) for name in recipe.sources}
+    return Recommender(facts["id"], dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+
+
+def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: Path | None) -> Retriever:
+    """One fitted source from the folders of its parts."""
+    fitted = config.restore(read_state(model))
+    if vectors is None or index is None:
+        assert isinstance(fitted, Retriever)
+        return fitted
+    assert isinstance(fitted, Encoder)
+    graph = faiss.read_index(str(index / INDEX), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    effort = json.loads((index / QUALITY).read_text())["ef_search"]
+    return IndexedRetriever(fitted, VectorIndex(graph, np.load(vectors / VECTORS, mmap_mode="r"), effort))
+
+
+def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Title and topics of items, for people to read."""
+    table = pq.read_table(folder / DISPLAY, columns=["item_id", "title", "description", "topics", "first_seen"])
+    return table.take(pa.array(list(rows), pa.int64())).to_pylist()
+
+
+def _source(recipe: Recipe, folder: Path, name: str) -> Retriever:
+    has_index = (folder / INDEX).exists()
+    parts = (folder, folder) if has_index else (None, None)
+    return read_source(recipe.sources[name], folder / MODEL, *parts)

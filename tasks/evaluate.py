@@ -1,0 +1,52 @@
+"""Every source and their blend, asked about the newest day, which none of them has seen."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from retrieval.dataset import day_number
+from retrieval.evaluation import Holdout, score
+from retrieval.recommender import with_blend
+from storage.bundle import SCORES
+from storage.refs import Ref
+from tasks.prepare import read_dataset, read_held_out
+from tasks.run import Night, stage
+from tasks.sources import SourceRefs
+
+K = 100
+
+
+@stage("evaluate", minutes=60)
+def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> Ref:
+    """Score all sources on the day's users: all they chose, and what was new to them."""
+    recipe = night.recipe
+
+    def make(folder: Path) -> dict[str, Any]:
+        dataset = read_dataset(prepared, night.day)
+        fresh = dataset.catalogue.fresh(day_number(night.day))
+        everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
+        fitted = {name: source.restore(recipe, name) for name, source in sources.items()}
+        scores, costs = [], {}
+        for pairs, holdout in (("all", everything), ("new", everything.new_only())):
+            found = {}
+            for name, source in fitted.items():
+                start = time.perf_counter()
+                found[name] = source.retrieve(holdout.queries, max(K, recipe.blend.depth))
+                costs[name] = round(1e6 * (time.perf_counter() - start) / max(len(holdout.queries), 1), 1)
+            found = with_blend(found, recipe.blend, K)
+            scores += [asdict(score(name, pairs, ranking, holdout, fresh, recipe.seed)) for name, ranking in found.items()]
+        (folder / SCORES).write_text(json.dumps(scores, indent=1))
+        return {"microseconds_per_query": costs}
+
+    inputs = [prepared] + [ref for source in sources.values() for ref in source.refs]
+    section = [recipe.seed, recipe.blend.model_dump(), recipe.evaluation.model_dump(), list(sources)]
+    return night.once("evaluate", inputs, section, make).ref
+
+
+def read_scores(folder: Path) -> list[dict[str, Any]]:
+    """The scores of a night or a release."""
+    scores: list[dict[str, Any]] = json.loads((folder / SCORES).read_text())
+    return scores

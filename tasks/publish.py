@@ -1,0 +1,94 @@
+"""The night's parts into one verified bundle, and `current` onto it."""
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.dataset import day_number
+from storage.bundle import (
+    BEFORE,
+    CATALOGUE,
+    DISPLAY,
+    INDEX,
+    MODEL,
+    PEOPLE,
+    QUALITY,
+    RECIPE,
+    RELEASE,
+    REPORT,
+    SCORES,
+    SOURCES,
+    TODAY,
+    VECTORS,
+)
+from storage.manifest import MANIFEST
+from storage.refs import Ref, digest_of
+from storage.releases import Release, ReleaseStore
+from tasks.run import Night, code_digest, stage
+from tasks.sources import SourceRefs
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a release is put together from."""
+
+    prepared: Ref
+    encoded: Ref
+    sources: Mapping[str, SourceRefs]
+    scored: Ref
+    parent: str | None
+
+    def release_id(self, night: Night) -> str:
+        """The day and the digest of all that the release is made of: known before it is written."""
+        refs = [self.prepared, self.encoded, self.scored, *(r for source in self.sources.values() for r in source.refs)]
+        made_of = [night.recipe.id, code_digest(), self.parent, [ref.digest for ref in refs]]
+        return f"{night.day}-{digest_of(made_of)[:12]}"
+
+
+@stage("publish", minutes=60)
+def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.datetime) -> tuple[Release, bool]:
+    """Write the release, check every byte of it and, when asked, make it the live one.
+
+    Returns the release and whether it is live now: one of an earlier day than the live one never becomes so.
+    """
+    store = ReleaseStore(night.lake.releases)
+    id_ = parts.release_id(night)
+    release = store.add(id_, lambda folder: _fill(folder, night, parts, report, id_))
+    return release, store.publish(id_, at=at) if promote else store.current_id() == id_
+
+
+def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> None:
+    for name in (CATALOGUE, PEOPLE, BEFORE, TODAY):
+        _copy(parts.prepared.path / name, folder / name)
+    shutil.copyfile(parts.prepared.path / DISPLAY, folder / DISPLAY)
+    for name, source in parts.sources.items():
+        target = folder / SOURCES / name
+        _copy(source.model.path, target / MODEL)
+        if source.vectors and source.index:
+            shutil.copyfile(source.vectors.path / VECTORS, target / VECTORS)
+            shutil.copyfile(source.index.path / INDEX, target / INDEX)
+            shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
+    shutil.copyfile(parts.scored.path / SCORES, folder / SCORES)
+    shutil.copyfile(report.path / REPORT, folder / REPORT)
+    (folder / RECIPE).write_text(night.recipe.model_dump_json(indent=1))
+    (folder / RELEASE).write_text(json.dumps(_facts(night, parts, id_), indent=1, sort_keys=True))
+
+
+def _facts(night: Night, parts: Parts, id_: str) -> dict[str, object]:
+    return {
+        "id": id_,
+        "day": night.day.isoformat(),
+        "day_number": day_number(night.day),
+        "recipe_name": night.recipe.name,
+        "recipe_id": night.recipe.id,
+        "parent": parts.parent,
+        "code": code_digest(),
+        "logs": parts.prepared.digest,
+    }
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST))

@@ -1,0 +1,147 @@
+"""The night's page: what was loaded, checked, trained, measured, and what people would get."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.dataset import day_number
+from retrieval.domain import UNKNOWN
+from retrieval.recommender import Recommender, serving_dataset
+from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render
+from retrieval.seeds import generator
+from storage.bundle import REPORT
+from storage.manifest import Manifest
+from storage.reader import read_display
+from storage.refs import Ref
+from storage.releases import ReleaseStore
+from tasks.evaluate import read_scores
+from tasks.ingest import Ingested
+from tasks.prepare import read_dataset, read_held_out
+from tasks.publish import Parts
+from tasks.run import Night, code_digest, stage
+from validation.events import REASONS
+
+N_SAMPLES = 5
+N_SHOWN = 10
+N_EARLIER_NIGHTS = 60
+
+
+@stage("report", minutes=30)
+def report(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> Ref:
+    """Render the page of a night whose parts are all there; `seconds` are those of stages that leave no artifact."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / REPORT).write_text(render(_describe(night, parts, ingested, seconds)))
+        return {}
+
+    inputs = [parts.prepared, parts.encoded, parts.scored, *(r for s in parts.sources.values() for r in s.refs)]
+    return night.once("report", inputs, parts.parent, make).ref
+
+
+def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> NightReport:
+    facts = {name: Manifest.read(ref.path).facts for name, ref in _stages(parts)}
+    counts = {name: value for name in ("prepare", "encode") for name, value in facts[name].items()}
+    quality = [value for name, value in facts.items() if name.startswith("index")]
+    users, items, fresh = _samples(night, parts)
+    return NightReport(
+        release_id=parts.release_id(night),
+        day=night.day,
+        recipe_name=night.recipe.name,
+        recipe_id=night.recipe.id,
+        code_digest=code_digest(),
+        parent=parts.parent,
+        stages=[StageTime(name, value) for name, value in seconds.items()]
+        + [StageTime(name, value["seconds"], _detail(value)) for name, value in facts.items()],
+        rows=_rows(ingested),
+        n_days_loaded=sum(entry.kind == "events" for entry in ingested.counts),
+        reasons=dict(ingested.reasons),
+        reason_meanings=REASONS,
+        checks=_checks(night, ingested),
+        scores=read_scores(parts.scored.path),
+        history=_history(night, parts),
+        indexes=quality,
+        microseconds_per_query=facts["evaluate"]["microseconds_per_query"],
+        facts={name: value for name, value in counts.items() if name.startswith("n_")},
+        fresh_items=fresh,
+        users=users,
+        items=items,
+    )
+
+
+def _stages(parts: Parts) -> list[tuple[str, Ref]]:
+    stages = [("prepare", parts.prepared), ("encode", parts.encoded)]
+    for name, source in parts.sources.items():
+        stages.append((f"train {name}", source.model))
+        if source.vectors and source.index:
+            stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
+    return [*stages, ("evaluate", parts.scored)]
+
+
+def _detail(facts: dict[str, Any]) -> str:
+    counts = (f"{value:,} {name[2:].replace('_', ' ')}" for name, value in facts.items() if name.startswith("n_"))
+    return ", ".join(list(counts)[:3])
+
+
+def _rows(ingested: Ingested) -> list[RowCounts]:
+    rows = []
+    for kind in ("events", "items", "users"):
+        entries = [entry for entry in ingested.counts if entry.kind == kind]
+        names = ("landed", "loaded", "refused", "duplicates")
+        rows.append(RowCounts(kind, *(sum(getattr(entry, name) for entry in entries) for name in names)))
+    return rows
+
+
+def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
+    return [
+        CheckResult(c.rule, c.day.isoformat(), c.severity, c.passed, c.observed, c.expected, c.cure)
+        for c in ingested.checks
+        if c.day == night.day or not c.passed
+    ]
+
+
+def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
+    store, nights, id_ = ReleaseStore(night.lake.releases), [], parts.parent
+    while id_ is not None and len(nights) < N_EARLIER_NIGHTS:
+        release = store.get(id_)
+        nights.append({"day": release.day.isoformat(), "scores": read_scores(release.folder)})
+        id_ = release.parent
+    return nights[::-1]
+
+
+def _samples(night: Night, parts: Parts) -> tuple[list[SampleUser], list[SampleItem], list[SampleItem]]:
+    """A few of the day's users and items drawn by the recipe's seed, and fresh items, with what readers would get."""
+    recipe, learnt, today = night.recipe, read_dataset(parts.prepared, night.day), read_held_out(parts.prepared)
+    dataset = serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
+    sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
+    recommender = Recommender(
+        parts.release_id(night), dataset, sources, recipe.blend, recipe.serving.exclude_seen
+    )
+    rng = generator(recipe.seed, "samples")
+    active = np.flatnonzero(np.diff(today.positives().offsets))
+    users = [_user(parts, recommender, user) for user in rng.permutation(active)[:N_SAMPLES]]
+    items = rng.permutation(np.unique(today.items))[:N_SAMPLES]
+    fresh = rng.permutation(np.flatnonzero(dataset.catalogue.fresh(day_number(night.day))))[:N_SAMPLES]
+    return users, _items(parts, recommender, items), _items(parts, recommender, fresh)
+
+
+def _user(parts: Parts, recommender: Recommender, user: int) -> SampleUser:
+    dataset = recommender.dataset
+    (id_,) = dataset.people.ids.names([user])
+    newest = dataset.histories.take(np.array([user])).items[::-1]
+    found = recommender.recommend([id_], N_SHOWN).items[0]
+    return SampleUser(id_, _titles(parts, list(dict.fromkeys(newest.tolist()))[:N_SHOWN]), _titles(parts, found))
+
+
+def _items(parts: Parts, recommender: Recommender, items: Sequence[int] | np.ndarray) -> list[SampleItem]:
+    if not len(items):
+        return []
+    ids = recommender.dataset.catalogue.ids.names(items)
+    found = recommender.similar(ids, N_SHOWN).items
+    titles = _titles(parts, items)
+    return [SampleItem(t, i, _titles(parts, row)) for t, i, row in zip(titles, ids, found, strict=True)]
+
+
+def _titles(parts: Parts, rows: Sequence[int] | np.ndarray) -> list[str]:
+    return [item["title"] for item in read_display(parts.prepared.path, [int(row) for row in rows if row != UNKNOWN])]

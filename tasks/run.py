@@ -1,0 +1,78 @@
+"""What all stages share: the night they work for, and the rule that finished work is not done again."""
+
+import datetime as dt
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import task
+
+from retrieval.errors import LamplighterError
+from retrieval.progress import advance
+from retrieval.recipe import Recipe
+from storage.artifacts import Artifact, ArtifactStore, Make
+from storage.layout import Lake
+from storage.refs import Ref, digest_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+CODE = ("retrieval", "storage", "validation", "tasks")
+RETRY_SECONDS = (10, 60, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night's order: which day, by which recipe, in which lake."""
+
+    day: dt.date
+    recipe: Recipe
+    lake: Lake
+    landing: str
+
+    def once(self, name: str, inputs: Sequence[Ref], section: Any, make: Make) -> Artifact:
+        """The artifact of these inputs and this part of the recipe, made now unless it is finished already."""
+        key = digest_of([name, code_digest(), self.day, section, [ref.digest for ref in inputs]])
+        advance(name, 0, 1)
+
+        def timed(folder: Path) -> dict[str, Any]:
+            start = time.perf_counter()
+            facts = make(folder)
+            return facts | {"seconds": round(time.perf_counter() - start, 3)}
+
+        artifact = ArtifactStore(self.lake).once(name, self.day, key, timed)
+        advance(name, 1, 1)
+        return artifact
+
+
+def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
+    """A Prefect task without result caching: finished artifact folders are what resume rests on."""
+    made: Callable[[F], F] = task(
+        name=name,
+        task_run_name=name,
+        persist_result=False,
+        timeout_seconds=60 * minutes,
+        retries=retries,
+        retry_delay_seconds=list(RETRY_SECONDS[:retries]),
+        retry_condition_fn=_is_passing,
+    )
+    return made
+
+
+def _is_passing(_task: Any, _run: Any, state: Any) -> bool:
+    """Only faults of the outside pass by themselves; what data or a recipe caused would only fail again."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and not isinstance(error, LamplighterError)
+
+
+@functools.cache
+def code_digest() -> str:
+    """The digest of the code that stages are made of: changed code never takes former code's work for its own."""
+    root = Path(__file__).parent.parent
+    paths = sorted(p for package in CODE for p in (root / package).rglob("*") if p.suffix in {".py", ".sql", ".j2"})
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,274 @@
+"""The night's page needs nothing but itself, lets nothing from the logs run, and says first what matters most."""
+
+import dataclasses
+import datetime as dt
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render, timeline
+from retrieval.reporting import verdict as verdict_of
+from retrieval.wording import against_popularity, ratio_interval
+
+EVIL = "<script>alert(1)</script>"
+EVIL_ATTRIBUTE = '"><img src=x onerror=alert(1)>'
+FETCHES = {"src", "href", "xlink:href", "data", "poster", "srcset", "action", "formaction"}
+MEANS = {"blend": (0.1784, 0.0612), "popular": (0.0931, 0.0204), "item_knn": (0.1517, 0.0442)}
+
+
+def estimate(mean: float) -> dict[str, float]:
+    return {"mean": mean, "low": mean * 0.95, "high": mean * 1.05}
+
+
+def scores(scale: float = 1.0) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": source,
+            "pairs": pairs,
+            "n_users": 1312,
+            "n_targets": 18431,
+            "recall_at_10": estimate(means[i] * scale / 3),
+            "recall_at_100": estimate(means[i] * scale),
+            "ndcg_at_10": estimate(means[i] * scale / 2),
+            "coverage_at_100": 0.312,
+            "fresh_recall_at_100": None,
+        }
+        for i, pairs in enumerate(("all", "new"))
+        for source, means in MEANS.items()
+    ]
+
+
+def check(rule: str, *, passed: bool = True, severity: str = "critical", cure: str = "Land it again.") -> CheckResult:
+    return CheckResult(rule, "2017-10-02", severity, passed, "0.13", "at least 0.2", cure)
+
+
+@pytest.fixture
+def night() -> NightReport:
+    return NightReport(
+        release_id="r-this",
+        day=dt.date(2017, 10, 2),
+        recipe_name="complete-journey",
+        recipe_id="a1b2c3d4e5f6",
+        code_digest="9f8e7d",
+        parent="r-before",
+        stages=[StageTime("ingest", 3.3, "4,021 events"), StageTime("train", 1141.8), StageTime("publish", 0.0)],
+        rows=[RowCounts("events", 4061, 4021, 28, 12), RowCounts("items", 47, 47, 0, 0)],
+        n_days_loaded=1,
+        reasons={"missing_user": 7, "unknown_item": 21},
+        reason_meanings={"missing_user": "the row has no user_id", "unknown_item": "the item was in no catalogue"},
+        checks=[check("n_rows"), check("null_share")],
+        scores=scores(),
+        history=[{"day": "2017-09-30", "scores": scores(0.8)}, {"day": "2017-10-01", "scores": scores(0.9)}],
+        indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
+        microseconds_per_query={"blend": 1234.4, "popular": 3.0},
+        facts={"n_items": 92331, "n_fresh_items": 1, "n_encoded": 47},
+        fresh_items=[SampleItem("BANANAS", "1040", ["STRAWBERRIES"])],
+        users=[SampleUser("17", ["YOGURT"], ["EGGS", "MILK"])],
+        items=[SampleItem("EGGS", "82", ["MILK"])],
+    )
+
+
+@pytest.fixture
+def bare(night: NightReport) -> NightReport:
+    nothing: dict[str, Any] = {
+        field.name: type(getattr(night, field.name))()
+        for field in dataclasses.fields(night)
+        if isinstance(getattr(night, field.name), (list, dict))
+    }
+    return dataclasses.replace(night, parent=None, **nothing)
+
+
+class Page(HTMLParser):
+    """The elements of a page, its text, and what it never closed."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def text_of(report: NightReport) -> str:
+    return Page(render(report)).text
+
+
+def test_page_fetches_nothing(night: NightReport) -> None:
+    html = render(night)
+    page = Page(html)
+    assert not {tag for tag, _ in page.elements} & {"link", "script", "iframe", "object", "embed", "base", "img"}
+    fetched = [value or "" for _, attributes in page.elements for name, value in attributes.items() if name in FETCHES]
+    assert all(value.startswith("#") for value in fetched)
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_every_element_is_closed_in_order(night: NightReport, bare: NightReport) -> None:
+    assert Page(render(night)).open == []
+    assert Page(render(bare)).open == []
+
+
+@pytest.mark.parametrize("evil", [EVIL, EVIL_ATTRIBUTE])
+def test_nothing_from_the_logs_becomes_markup(night: NightReport, evil: str) -> None:
+    planted = dataclasses.replace(
+        night,
+        stages=[StageTime("ingest", 1.0, evil)],
+        rows=[RowCounts(evil, 1, 1, 0, 0)],
+        reasons={evil: 3},
+        reason_meanings={evil: evil},
+        checks=[CheckResult(evil, evil, "critical", False, evil, evil, evil)],
+        fresh_items=[SampleItem(evil, evil, [evil])],
+        users=[SampleUser(evil, [evil], [evil])],
+        items=[SampleItem(evil, evil, [evil])],
+        scores=[score | {"source": evil} if score["source"] == "item_knn" else score for score in night.scores],
+        facts={evil: evil},
+    )
+    page = Page(render(planted))
+    assert not {tag for tag, _ in page.elements} & {"script", "img"}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert page.text.count(evil) >= 15
+
+
+def test_same_report_gives_the_same_bytes(night: NightReport) -> None:
+    assert render(night) == render(dataclasses.replace(night))
+
+
+def test_first_night_says_that_there_is_nothing_to_compare_with(night: NightReport) -> None:
+    first = text_of(dataclasses.replace(night, history=[]))
+    assert "This is the first night: there is no earlier one to compare with." in first
+    assert "first night, nothing to compare with" in first
+    assert "This is the first night" not in text_of(night)
+
+
+def test_failed_critical_check_comes_first_with_its_cure(night: NightReport) -> None:
+    checks = [
+        check("a_passed_rule"),
+        check("a_warned_rule", passed=False, severity="warning", cure="Look at the export."),
+        check("volume_ratio", passed=False, cure="Check that the export is whole."),
+    ]
+    html = render(dataclasses.replace(night, checks=checks))
+    table = html[html.index('id="checks"') :]
+    order = [table.index(rule) for rule in ("volume_ratio", "a_warned_rule", "a_passed_rule")]
+    assert order == sorted(order)
+    assert "✗ failed, critical" in table
+    assert table.index("Check that the export is whole.") < table.index("a_warned_rule")
+    assert "Land it again." not in table, "a rule that passed needs no cure"
+    assert "2 of 3 checks failed, 1 of them critical: volume_ratio of 2017-10-02, a_warned_rule of 2017-10-02." in html
+
+
+def test_numbers_of_the_scores_appear_for_people(night: NightReport) -> None:
+    text = text_of(night)
+    for figure in ("17.8 %", "16.9 % to 18.7 %", "6.1 %", "0.68 %", "0.089", "31.2 %", "1,234", "99.3 %", "92,331"):
+        assert figure in text, figure
+    assert "18,431 choices of 1,312 users" in text
+    assert "1,145.1 s" in text, "the stages' sum, with one decimal"
+
+
+def test_cards_say_the_change_since_the_night_before(night: NightReport) -> None:
+    assert "▲ up 1.78 points since 2017-10-01, beyond the interval" in text_of(night)
+    steady = dataclasses.replace(night, history=[{"day": "2017-10-01", "scores": scores(1.01)}])
+    assert "▼ down 0.18 points since 2017-10-01, within the interval" in text_of(steady)
+
+
+def test_charts_name_every_source_in_text(night: NightReport) -> None:
+    html = render(night)
+    charts = html.split("<svg")[1:]
+    assert len(charts) == 4, "two kinds of pairs, by source and over nights"
+    assert all(source in chart.split("</svg>")[0] for chart in charts for source in MEANS)
+
+
+def test_verdict_compares_the_blend_with_popularity_on_new_pairs(night: NightReport) -> None:
+    found = verdict_of(night)
+    assert found.tone == "good"
+    assert found.sentences[0] == "All 2 checks passed."
+    assert "3.00 times that of popularity (95 % interval 2.80 to 3.22): better than popularity" in found.sentences[1]
+
+
+def test_blend_no_better_than_popularity_is_worth_a_look(night: NightReport) -> None:
+    same = [score | {"recall_at_100": estimate(0.05)} for score in night.scores]
+    sentence, is_better = against_popularity(same)
+    assert not is_better
+    assert sentence.endswith("no clear difference.")
+    assert verdict_of(dataclasses.replace(night, scores=same)).tone == "look"
+
+
+def test_blend_below_popularity_is_called_worse(night: NightReport) -> None:
+    swapped = {"blend": "popular", "popular": "blend", "item_knn": "item_knn"}
+    sentence, is_better = against_popularity([score | {"source": swapped[score["source"]]} for score in night.scores])
+    assert not is_better
+    assert sentence.endswith("worse than popularity.")
+
+
+def test_popularity_that_finds_nothing_gives_no_ratio(night: NightReport) -> None:
+    zero = [
+        score | {"recall_at_100": estimate(0.0)} if score["source"] == "popular" else score for score in night.scores
+    ]
+    sentence, is_better = against_popularity(zero)
+    assert is_better
+    assert "too few for a ratio" in sentence
+    assert "<svg" in render(dataclasses.replace(night, scores=zero))
+
+
+def test_ratio_interval_is_that_of_known_normals() -> None:
+    ratio, low, high = ratio_interval(
+        {"mean": 2.0, "low": 1.94, "high": 2.06}, {"mean": 1.0, "low": 0.96, "high": 1.04}
+    )
+    assert ratio == 2.0
+    assert (low, high) == pytest.approx((2 * 2.718281828**-0.05, 2 * 2.718281828**0.05))  # √(0.03² + 0.04²) = 0.05
+
+
+def test_rows_that_do_not_add_up_need_somebody(night: NightReport) -> None:
+    short = dataclasses.replace(night, rows=[RowCounts("events", 4061, 4021, 25, 12)])
+    assert verdict_of(short).tone == "bad"
+    assert "✗ off by 3" in text_of(short)
+
+
+def test_empty_lists_are_sentences(bare: NightReport) -> None:
+    page = Page(render(bare))
+    assert "table" not in {tag for tag, _ in page.elements}
+    for sentence in (
+        "No stage was timed.",
+        "Nothing was measured",
+        "No source has a vector index.",
+        "Nothing new landed.",
+        "No row was refused.",
+        "No checks were run",
+        "No item is fresh this night.",
+        "No users were sampled.",
+        "No items were sampled.",
+        "none, the first release",
+    ):
+        assert sentence in page.text, sentence
+
+
+def test_stages_follow_one_another_and_stay_visible(night: NightReport) -> None:
+    first, second, last = timeline(night.stages)
+    assert first.left == 0.0
+    assert second.left == pytest.approx(100 * 3.3 / 1145.1)
+    assert last.width > 0
+    assert last.left + last.width <= 100
