@@ -33,11 +33,22 @@ class NightResult:
     is_live: bool
     ingested: Ingested
     parts: Parts
+    stages: dict[str, dict[str, Any]]
+    """What the manifest of each stage's artifact says, its seconds among it."""
     seconds: float
 
     @property
     def report(self) -> str:
         return str(self.release.folder / REPORT)
+
+    def stage_seconds(self) -> dict[str, float]:
+        """How long each stage took when it was done."""
+        return {name: facts["seconds"] for name, facts in self.stages.items()}
+
+    def facts(self) -> dict[str, int]:
+        """Counts of the night."""
+        counts = self.stages["prepare"] | self.stages["encode"]
+        return {name: value for name, value in counts.items() if name.startswith("n_")}
 
 
 @flow(name="nightly", flow_run_name="nightly-{day}", persist_result=False)
@@ -74,9 +85,9 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
     page = report(night, parts, ingested, seconds)
     release, is_live = publish(night, parts, page, promote=promote, at=now)
-    result = NightResult(release, is_live, ingested, parts, time.perf_counter() - start)
     announce(release, is_live, ingested)
-    return result
+    stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts()
+    return NightResult(release, is_live, ingested, parts, stages, time.perf_counter() - start)
 
 
 def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release | None) -> SourceRefs:

@@ -1,7 +1,7 @@
 """Tables of logs into the values models learn from: rows instead of ids, signed weights instead of actions."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,11 @@ def day_number(day: dt.date) -> int:
     return (day - EPOCH).days
 
 
-def build_catalogue(items: pa.Table) -> Catalogue:
-    """The catalogue of a table with one row an item, ascending by item_id (`storage/queries/catalogue.sql`)."""
+def build_catalogue(items: pa.Table, crosses: Sequence[tuple[str, str]] = ()) -> Catalogue:
+    """The catalogue of a table with one row an item, ascending by item_id (`storage/queries/catalogue.sql`).
+
+    An item's features are its topics by level, its attributes, and both values of each crossed pair of fields.
+    """
     items = items.combine_chunks()
     n = items.num_rows
     topics = _column(items, "topics")
@@ -28,9 +31,13 @@ def build_catalogue(items: pa.Table) -> Catalogue:
     topic_values = pc.list_flatten(topics)
     topic_names = Vocabulary.of(topic_values, "topic")
     attribute_owners, attribute_names = _map_features(_column(items, "attributes"), "")
-    owners = np.concatenate([topic_owners, attribute_owners])
-    labels = pa.concat_arrays([_prefixed("topic=", topic_values), attribute_names])
-    features, feature_names = _features(owners, labels, n, "item feature")
+    fields = [
+        (topic_owners, _levelled(topics, topic_owners, topic_values)),
+        (attribute_owners, attribute_names),
+    ]
+    fields += [_crossed(fields, one, other, n) for one, other in crosses]
+    owners = np.concatenate([entry[0] for entry in fields])
+    features, feature_names = _features(owners, pa.concat_arrays([entry[1] for entry in fields]), n, "item feature")
     texts = _texts(items)
     distinct = Vocabulary.of(texts, "text")
     return Catalogue(
@@ -103,8 +110,28 @@ def _texts(items: pa.Table) -> pa.Array:
     return pc.if_else(pc.equal(description, ""), title, joined)
 
 
-def _prefixed(prefix: str, values: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise(pa.scalar(prefix), values, "")
+def _levelled(topics: pa.ListArray, owners: np.ndarray, values: pa.Array) -> pa.Array:
+    """`topic1=broadest`, `topic2=narrower` and so on."""
+    levels = np.arange(len(owners)) - np.asarray(topics.offsets)[owners] + 1
+    return pc.binary_join_element_wise("topic", pa.array(levels).cast(pa.string()), "=", values, "")
+
+
+def _crossed(
+    fields: Sequence[tuple[np.ndarray, pa.Array]], one: str, other: str, n: int
+) -> tuple[np.ndarray, pa.StringArray]:
+    """`one*other=value|value` of the items that have both fields."""
+    values = []
+    for field in (one, other):
+        found: list[str | None] = [None] * n
+        for owners, labels in fields[:2]:
+            mine = np.asarray(pc.starts_with(labels, f"{field}="))
+            texts = pc.utf8_slice_codeunits(labels.filter(pa.array(mine)), len(field) + 1).to_pylist()
+            for owner, text in zip(owners[mine], texts, strict=True):
+                found[owner] = text
+        values.append(pa.array(found, pa.string()))
+    both = pc.and_(values[0].is_valid(), values[1].is_valid())
+    labels = pc.binary_join_element_wise(f"{one}*{other}", pc.binary_join_element_wise(*values, "|"), "=")
+    return np.flatnonzero(np.asarray(both)), labels.filter(both)
 
 
 def _days(table: pa.Table, name: str, otherwise: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float32, Int32, Int64
 
 from retrieval.vocabulary import Vocabulary
@@ -158,6 +159,11 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def feature_fields(self) -> Int32[np.ndarray, " features"]:
+        """Which field each feature is a value of: equal numbers are equal names before the `=`."""
+        fields = pc.list_element(pc.split_pattern(self.feature_names.ids, "=", max_splits=1), 0)
+        return np.asarray(pc.index_in(fields, value_set=pc.unique(fields)), dtype=np.int32)
 
     def eligible(self, day: int) -> Bool[np.ndarray, " items"]:
         """Which items may be recommended on a day."""

@@ -1,5 +1,8 @@
 """Torch modules to ONNX: one file, no traces of the machine, checked against torch before anybody relies on it."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +19,29 @@ def export(module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict
     names = {axis for axes in dynamic.values() for axis in axes.values()}
     dims = {name: torch.export.Dim(name, min=1, max=1 << 20) for name in sorted(names)}
     shapes = {name: {axis: dims[dim] for axis, dim in dynamic.get(name, {}).items()} for name in inputs}
-    program = torch.onnx.export(
-        module.eval(),
-        tuple(inputs.values()),
-        input_names=list(inputs),
-        output_names=[output],
-        dynamic_shapes=tuple(shapes.values()),
-        dynamo=True,
-        opset_version=20,
-        external_data=False,
-        verbose=False,
-    )
+    with _quietly():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple(shapes.values()),
+            dynamo=True,
+            opset_version=20,
+            external_data=False,
+            verbose=False,
+        )
     return _without_traces(program.model_proto)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No word about torchvision, which is not needed, nor advice on pre-processing, which changes nothing here."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _without_traces(model: onnx.ModelProto) -> bytes:
@@ -69,6 +83,9 @@ def export_sentence_encoder(model_folder: Path, target: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import AutoModel
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     class Sentence(nn.Module):
         def __init__(self) -> None:
@@ -89,7 +106,8 @@ def export_sentence_encoder(model_folder: Path, target: Path) -> None:
     graph = export(module, example, {name: axes for name in example}, "sentence_embedding")
     (target / "fp32.onnx").write_bytes(graph)
     _check_sentence_graph(module, target / "fp32.onnx", example)
-    quantize_dynamic(target / "fp32.onnx", target / "int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
+    with _quietly():
+        quantize_dynamic(target / "fp32.onnx", target / "int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
     (target / "tokenizer.json").write_bytes((model_folder / "tokenizer.json").read_bytes())
 
 

@@ -17,12 +17,14 @@ from retrieval.text import TextConfig
 
 
 class HistoryConfig(FrozenModel):
-    """Which events models learn from."""
+    """Which events models learn from, and what is read off them."""
 
     days: int = Field(default=400, ge=1)
     """How far back before the day events are read."""
     context_keys: tuple[str, ...] = ()
     """Keys of the events' context whose most frequent value becomes a feature of the user."""
+    crosses: tuple[tuple[str, str], ...] = ()
+    """Pairs of item fields whose joint value is a feature too: an attribute's key, or topic1, topic2 and so on."""
 
 
 class ServingConfig(FrozenModel):

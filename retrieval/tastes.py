@@ -1,15 +1,17 @@
 """What a history says of its user, as sparse bags: which features and which items, lately and over a long time."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 from retrieval.domain import Histories, Ragged
 
 DAY = 86_400
-N_COUNTS = 2
+FORGOTTEN = 6
+"""Half-lives after which an event counts no more: it would weigh less than 1 in 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +28,54 @@ class Tastes:
     """Log counts of all events and of recent ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class ItemFeatures:
+    """Which item has which feature, and which field each feature belongs to."""
+
+    matrix: sp.csr_array
+    fields: Int32[np.ndarray, " features"]
+
+    @classmethod
+    def of(cls, features: Ragged, fields: np.ndarray) -> Self:
+        """Each item's features count 1."""
+        ones = np.ones(len(features.values), np.float32)
+        return cls(sp.csr_array((ones, features.values, features.offsets), (len(features), len(fields))), fields)
+
+    def chosen(self, items: sp.csr_array) -> sp.csr_array:
+        """The features of bags of items: each field by itself damped and of length 1."""
+        return _damped(items @ self.matrix, self.fields)
+
+
 def read_tastes(
-    histories: Histories, profile: Ragged, item_features: sp.csr_array, n_profile: int, day: int, half_lives: tuple[float, ...]
+    histories: Histories, profile: Ragged, features: ItemFeatures, n_profile: int, day: int, half_lives: tuple[float, ...]
 ) -> Tastes:
     """Bags as a day begins; entries are damped by a square root, so that staples do not drown the rest."""
-    n_users, (n_items, _) = len(histories), item_features.shape
+    n_users, n_items = len(histories), features.matrix.shape[0]
     age_days = np.maximum(day * DAY - histories.times, 0) / DAY
     by_half_life = []
     for half_life in half_lives:
-        weights = (histories.weights * 0.5 ** (age_days / half_life)).astype(np.float32)
-        # Copies: adding up duplicates happens in place, and histories are not ours to change.
-        bag = sp.csr_array((weights, histories.items.copy(), histories.offsets.copy()), (n_users, n_items))
+        recent = histories.where(age_days <= FORGOTTEN * half_life)
+        weights = recent.weights * 0.5 ** (age_days[age_days <= FORGOTTEN * half_life] / half_life)
+        bag = sp.csr_array((weights.astype(np.float32), recent.items, recent.offsets), (n_users, n_items))
         bag.sum_duplicates()
         by_half_life.append(bag)
     ones = np.ones(len(profile.values), np.float32)
-    recent = np.bincount(histories.owners()[age_days <= half_lives[-1]], minlength=n_users)
-    counts = np.log1p(np.stack([np.diff(histories.offsets), recent], axis=1)) / 3 - 1
+    n_recent = np.bincount(histories.owners()[age_days <= half_lives[-1]], minlength=n_users)
+    counts = np.log1p(np.stack([np.diff(histories.offsets), n_recent], axis=1)) / 3 - 1
     return Tastes(
-        tuple(_damped(bag @ item_features) for bag in by_half_life),
-        _damped(by_half_life[0]),
-        _damped(sp.csr_array((ones, profile.values, profile.offsets), (n_users, n_profile))),
+        tuple(features.chosen(bag) for bag in by_half_life),
+        _damped(by_half_life[0], np.zeros(n_items, np.int32)),
+        sp.csr_array((ones, profile.values, profile.offsets), (n_users, n_profile)),
         counts.astype(np.float32),
     )
 
 
-def feature_matrix(features: Ragged, n_features: int) -> sp.csr_array:
-    """Which item has which feature, each item's features summing to length 1."""
-    ones = np.ones(len(features.values), np.float32)
-    return _damped(sp.csr_array((ones, features.values, features.offsets), (len(features), n_features)))
-
-
-def _damped(bag: sp.csr_array) -> sp.csr_array:
-    """Signed square roots, scaled to rows of length 1."""
-    bag = sp.csr_array(bag, dtype=np.float32)
-    bag.data = np.sign(bag.data) * np.sqrt(np.abs(bag.data))
-    squares = sp.csr_array((bag.data**2, bag.indices, bag.indptr), bag.shape).sum(axis=1)
-    lengths = np.maximum(np.sqrt(squares), 1e-9)
-    bag.data = (bag.data / np.repeat(lengths, np.diff(bag.indptr))).astype(np.float32)
-    return bag
+def _damped(bag: sp.csr_array, fields: Int32[np.ndarray, " columns"]) -> sp.csr_array:
+    """Signed square roots, each field of each row scaled to length 1."""
+    damped = sp.csr_array(bag, dtype=np.float32)
+    owners = np.repeat(np.arange(damped.shape[0]), np.diff(damped.indptr))
+    groups = owners * (int(fields.max(initial=0)) + 1) + fields[damped.indices]
+    # The square of a square root is the weight itself, whatever its sign.
+    lengths = np.sqrt(np.bincount(groups, np.abs(damped.data)))[groups]
+    damped.data = (np.sign(damped.data) * np.sqrt(np.abs(damped.data)) / np.maximum(lengths, 1e-9)).astype(np.float32)
+    return damped

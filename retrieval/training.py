@@ -15,8 +15,10 @@ from retrieval.nets.two_tower_state import carry_over, to_state
 from retrieval.progress import advance
 from retrieval.retrievers.two_tower import TwoTowerConfig
 from retrieval.sampling import mixed_sample
-from retrieval.tastes import DAY, Tastes, feature_matrix, read_tastes
-from retrieval.trends import Trends, first_choices
+from retrieval.tastes import DAY, ItemFeatures, Tastes, read_tastes
+from retrieval.trends import Trends, first_choices, n_trend_features
+
+BETAS = (0.9, 0.99)
 
 
 def fit_two_tower(dataset: Dataset, config: TwoTowerConfig, *, seed: int, warm: State | None) -> State:
@@ -49,7 +51,7 @@ def sizes_of(dataset: Dataset, config: TwoTowerConfig, text_dim: int) -> Sizes:
         n_items=len(dataset.catalogue),
         n_item_features=len(dataset.catalogue.feature_names),
         n_user_features=len(dataset.people.feature_names),
-        n_trends=2 * len(config.trend_half_lives_days) + 1,
+        n_trends=n_trend_features(config.trend_half_lives_days),
         n_spans=len(config.history_half_lives_days),
         text_dim=text_dim,
         dim=config.dim,
@@ -72,7 +74,7 @@ class Trainer:
         self.model, self.dataset, self.config, self.rng = model, dataset, config, rng
         self.device = next(model.parameters()).device
         self.texts = np.asarray(dataset.text_vectors)
-        self.item_features = feature_matrix(dataset.catalogue.features, len(dataset.catalogue.feature_names))
+        self.item_features = ItemFeatures.of(dataset.catalogue.features, dataset.catalogue.feature_fields())
         histories = dataset.histories
         self.positives = histories.positives()
         self.is_first = first_choices(self.positives)
@@ -80,9 +82,10 @@ class Trainer:
         self.days = self.positives.times[self.by_time] // DAY
         self.owners = self.positives.owners()
         self.keys = self.owners * (1 << 40) + self.positives.times  # user and time in one ascending number
-        self.optimisers = [
-            torch.optim.Adagrad(model.tables.sparse_weights(), lr=config.table_learning_rate, initial_accumulator_value=0.01),
-            torch.optim.Adam(model.dense_parameters(), lr=config.learning_rate, betas=(0.9, 0.99)),
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Adagrad(model.tables.of_items(), lr=config.item_learning_rate, initial_accumulator_value=0.01),
+            torch.optim.SparseAdam(model.tables.of_features(), lr=config.learning_rate, betas=BETAS),
+            torch.optim.Adam(model.of_towers(), lr=config.learning_rate, betas=BETAS),
         ]
 
     def fit(self, days: list[int], scale: float) -> list[float]:
@@ -149,10 +152,11 @@ class Trainer:
 
     def _embed_items(self, items: np.ndarray, trends: np.ndarray, *, drop_ids: bool) -> Tensor:
         tables = self.model.tables
-        ids = tables.item(self._tensor(items)[:, None])
+        one_each = np.arange(len(items))
+        ids = tables.item(self._tensor(items), self._tensor(one_each), self._tensor(np.ones(len(items), np.float32)))
         if drop_ids:
             ids = ids * self._tensor((self.rng.random((len(items), 1)) >= self.config.id_dropout).astype(np.float32))
-        bag = ids + self._bag(tables.item_feature, self.item_features[items])
+        bag = ids + self._bag(tables.item_feature, self.item_features.matrix[items])
         text = self._tensor(self.texts[self.dataset.catalogue.text_rows[items]])
         vectors: Tensor = self.model.item_tower(bag, text, self._tensor(trends))
         return vectors
@@ -176,14 +180,14 @@ class Trainer:
 
     def _bag(self, table: nn.Module, rows: sp.csr_array) -> Tensor:
         offsets, indices = rows.indptr[:-1].astype(np.int64), rows.indices.astype(np.int64)
-        summed: Tensor = table(self._tensor(indices), self._tensor(offsets), per_sample_weights=self._tensor(rows.data))
+        summed: Tensor = table(self._tensor(indices), self._tensor(offsets), self._tensor(rows.data))
         return summed
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def _set_rates(self, scale: float) -> None:
-        rates = (self.config.table_learning_rate, self.config.learning_rate)
+        rates = (self.config.item_learning_rate, self.config.learning_rate, self.config.learning_rate)
         for optimiser, rate in zip(self.optimisers, rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * scale

@@ -36,8 +36,7 @@ class Trends:
 
     def walk_to(self, day: int) -> None:
         """Let the days up to, and without, the one given pass."""
-        decay = np.repeat(0.5 ** (1 / np.asarray(self.half_lives, np.float32)), 1)
-        decay = np.concatenate([decay, decay])[:, None]
+        decay = np.tile(0.5 ** (1 / np.asarray(self.half_lives, np.float32)), 2)[:, None]
         n = len(self.half_lives)
         while self.day < day:
             items, weights, is_first = self._events.of_day(self.day)
@@ -53,15 +52,16 @@ class Trends:
         return self.counts[middle] * np.float32(1 - 0.5 ** (1 / self.half_lives[middle]))
 
     def features(self) -> Float32[np.ndarray, "items features"]:
-        """Log rates over each span, log rates of first choices, and log age in days."""
+        """Rates of choices and of first choices over each span, as logarithms and as square roots, and log age in days."""
         spans = np.asarray(self.half_lives + self.half_lives, np.float32)[:, None]
-        rates = np.log(self.counts * (1 - 0.5 ** (1 / spans)) + FLOOR)
+        rates = self.counts * (1 - 0.5 ** (1 / spans)) + FLOOR
         age = np.log1p(np.clip(self.day - self.first_seen, 0, 365)) / 2
-        return np.ascontiguousarray(np.concatenate([rates, age[None]]).T, dtype=np.float32)
+        return np.ascontiguousarray(np.concatenate([np.log(rates), np.sqrt(rates), age[None]]).T, dtype=np.float32)
 
-    @property
-    def n_features(self) -> int:
-        return 2 * len(self.half_lives) + 1
+
+def n_trend_features(half_lives: tuple[float, ...]) -> int:
+    """How many numbers `Trends.features` gives an item."""
+    return 4 * len(half_lives) + 1
 
 
 @dataclass(frozen=True, slots=True)

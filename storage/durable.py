@@ -21,7 +21,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_durable(path: Path, content: bytes) -> None:
     """Replace a file in one step: readers see the old bytes or the new ones."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name a target: what a killed writer left is written over
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
@@ -34,7 +34,7 @@ def write_durable(path: Path, content: bytes) -> None:
 def staged_folder(target: Path) -> Iterator[Path]:
     """A folder to fill beside `target`, which becomes `target` in one rename when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f"{STAGING}{uuid.uuid4().hex}"
+    staging = target.parent / f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}"
     staging.mkdir()
     try:
         yield staging
@@ -43,15 +43,30 @@ def staged_folder(target: Path) -> Iterator[Path]:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
         sync_folder(staging)
-        os.rename(staging, target)
+        try:
+            os.rename(staging, target)
+        except OSError:
+            if not target.is_dir():  # otherwise another run finished the same folder first: its content is the same
+                raise
         sync_folder(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def sweep_staging(parent: Path) -> int:
-    """Remove what killed writers left in a folder; returns how many leftovers there were."""
-    leftovers = [*parent.glob(f"{STAGING}*"), *parent.glob(".*.tmp")] if parent.is_dir() else []
+    """Remove what killed writers left in a folder, not what living ones still write; returns how much there was."""
+    leftovers = [path for path in parent.glob(f"{STAGING}*") if not _is_alive(path)] if parent.is_dir() else []
     for leftover in leftovers:
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+        shutil.rmtree(leftover, ignore_errors=True)
     return len(leftovers)
+
+
+def _is_alive(staging: Path) -> bool:
+    """Whether the process that made a staging folder still runs on this machine."""
+    try:
+        os.kill(int(staging.name.removeprefix(STAGING).split("-")[0]), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

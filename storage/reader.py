@@ -27,6 +27,7 @@ from storage.bundle import (
     QUALITY,
     RECIPE,
     RELEASE,
+    SCORES,
     SOURCES,
     TODAY,
     VECTORS,
@@ -65,6 +66,12 @@ def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
     """Title and topics of items, for people to read."""
     table = pq.read_table(folder / DISPLAY, columns=["item_id", "title", "description", "topics", "first_seen"])
     return table.take(pa.array(list(rows), pa.int64())).to_pylist()
+
+
+def read_scores(folder: Path) -> list[dict[str, Any]]:
+    """The scores of a night or a release: one entry a source and kind of pairs."""
+    scores: list[dict[str, Any]] = json.loads((folder / SCORES).read_text())
+    return scores
 
 
 def _source(recipe: Recipe, folder: Path, name: str) -> Retriever:

@@ -13,7 +13,7 @@ def write_state(folder: Path, state: State) -> None:
     """Write a state into a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in state.arrays.items():
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        np.save(folder / f"{name}.npy", np.asarray(array, order="C"), allow_pickle=False)
     for name, strings in state.strings.items():
         table = pa.table({name: strings})
         with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:

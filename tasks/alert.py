@@ -3,8 +3,8 @@
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from storage.bundle import REPORT
+from storage.reader import read_scores
 from storage.releases import Release
-from tasks.evaluate import read_scores
 from tasks.ingest import Ingested
 from tasks.run import stage
 

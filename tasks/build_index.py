@@ -36,7 +36,8 @@ def build_index(night: Night, prepared: Ref, source: str, model: Ref, vectors: R
         built = build(np.load(vectors.path / VECTORS, mmap_mode="r", allow_pickle=False), config)
         index, quality = tune(built, probes, config)
         faiss.write_index(index.graph, str(folder / INDEX))
-        (folder / QUALITY).write_text(json.dumps({"source": source} | asdict(quality), indent=1))
-        return asdict(quality)
+        facts = {"source": source} | asdict(quality)
+        (folder / QUALITY).write_text(json.dumps(facts, indent=1))
+        return facts
 
     return night.once(f"build_index-{source}", [prepared, model, vectors], config.model_dump(), make).ref

@@ -44,9 +44,3 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
     inputs = [prepared] + [ref for source in sources.values() for ref in source.refs]
     section = [recipe.seed, recipe.blend.model_dump(), recipe.evaluation.model_dump(), list(sources)]
     return night.once("evaluate", inputs, section, make).ref
-
-
-def read_scores(folder: Path) -> list[dict[str, Any]]:
-    """The scores of a night or a release."""
-    scores: list[dict[str, Any]] = json.loads((folder / SCORES).read_text())
-    return scores

@@ -24,7 +24,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
     def make(folder: Path) -> dict[str, Any]:
         with open_logs(night.lake.logs, read_only=True) as logs:
             items = logs.catalogue(day)
-            catalogue = build_catalogue(items)
+            catalogue = build_catalogue(items, recipe.history.crosses)
             people = build_people(logs.people(day, recipe.history.context_keys))
             first = day - dt.timedelta(days=recipe.history.days)
             before = logs.interactions(first, day - dt.timedelta(days=1))

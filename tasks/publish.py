@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retrieval.dataset import day_number
 from storage.bundle import (
@@ -24,7 +25,7 @@ from storage.bundle import (
     TODAY,
     VECTORS,
 )
-from storage.manifest import MANIFEST
+from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
 from storage.releases import Release, ReleaseStore
 from tasks.run import Night, code_digest, stage
@@ -41,10 +42,22 @@ class Parts:
     scored: Ref
     parent: str | None
 
+    def stages(self) -> list[tuple[str, Ref]]:
+        """The artifact of each stage, in order."""
+        stages = [("prepare", self.prepared), ("encode", self.encoded)]
+        for name, source in self.sources.items():
+            stages.append((f"train {name}", source.model))
+            if source.vectors and source.index:
+                stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
+        return [*stages, ("evaluate", self.scored)]
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each stage wrote down of its artifact, by the stage's name."""
+        return {name: Manifest.read(ref.path).facts for name, ref in self.stages()}
+
     def release_id(self, night: Night) -> str:
         """The day and the digest of all that the release is made of: known before it is written."""
-        refs = [self.prepared, self.encoded, self.scored, *(r for source in self.sources.values() for r in source.refs)]
-        made_of = [night.recipe.id, code_digest(), self.parent, [ref.digest for ref in refs]]
+        made_of = [night.recipe.id, code_digest(), self.parent, [ref.digest for _, ref in self.stages()]]
         return f"{night.day}-{digest_of(made_of)[:12]}"
 
 

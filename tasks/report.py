@@ -12,11 +12,9 @@ from retrieval.recommender import Recommender, serving_dataset
 from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import REPORT
-from storage.manifest import Manifest
-from storage.reader import read_display
+from storage.reader import read_display, read_scores
 from storage.refs import Ref
 from storage.releases import ReleaseStore
-from tasks.evaluate import read_scores
 from tasks.ingest import Ingested
 from tasks.prepare import read_dataset, read_held_out
 from tasks.publish import Parts
@@ -36,12 +34,11 @@ def report(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, fl
         (folder / REPORT).write_text(render(_describe(night, parts, ingested, seconds)))
         return {}
 
-    inputs = [parts.prepared, parts.encoded, parts.scored, *(r for s in parts.sources.values() for r in s.refs)]
-    return night.once("report", inputs, parts.parent, make).ref
+    return night.once("report", [ref for _, ref in parts.stages()], parts.parent, make).ref
 
 
 def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> NightReport:
-    facts = {name: Manifest.read(ref.path).facts for name, ref in _stages(parts)}
+    facts = parts.facts()
     counts = {name: value for name in ("prepare", "encode") for name, value in facts[name].items()}
     quality = [value for name, value in facts.items() if name.startswith("index")]
     users, items, fresh = _samples(night, parts)
@@ -68,15 +65,6 @@ def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str,
         users=users,
         items=items,
     )
-
-
-def _stages(parts: Parts) -> list[tuple[str, Ref]]:
-    stages = [("prepare", parts.prepared), ("encode", parts.encoded)]
-    for name, source in parts.sources.items():
-        stages.append((f"train {name}", source.model))
-        if source.vectors and source.index:
-            stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-    return [*stages, ("evaluate", parts.scored)]
 
 
 def _detail(facts: dict[str, Any]) -> str:

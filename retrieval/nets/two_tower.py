@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -21,25 +21,44 @@ class Sizes:
     dim: int
 
 
+class Table(nn.Module):
+    """An embedding table that sums up sparse bags of its rows; only the rows of a batch get gradients and updates."""
+
+    def __init__(self, rows: int, dim: int, spread: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(max(rows, 1), dim, generator=generator) * spread)
+
+    def forward(
+        self, columns: Int[Tensor, " entries"], offsets: Int[Tensor, " rows"], values: Float[Tensor, " entries"]
+    ) -> Float[Tensor, "rows dim"]:
+        """The weighted sum of each row's entries."""
+        touched, places = torch.unique(columns, return_inverse=True)
+        rows = nn.functional.embedding(touched, self.weight, sparse=True)
+        return nn.functional.embedding_bag(places, rows, offsets, mode="sum", per_sample_weights=values)
+
+
 class Tables(nn.Module):
-    """The embeddings that bags sum up; their gradients touch only the rows of a batch."""
+    """The embeddings that bags sum up."""
 
     def __init__(self, sizes: Sizes, generator: torch.Generator) -> None:
         super().__init__()
 
-        def table(rows: int, spread: float, *, sparse: bool = False) -> nn.EmbeddingBag:
-            made = nn.EmbeddingBag(max(rows, 1), sizes.dim, mode="sum", sparse=sparse)
-            nn.init.normal_(made.weight, std=spread, generator=generator)
-            return made
+        def table(rows: int, spread: float) -> Table:
+            return Table(rows, sizes.dim, spread, generator)
 
-        self.item = table(sizes.n_items, 0.05, sparse=True)
+        self.item = table(sizes.n_items, 0.05)
         self.item_feature = table(sizes.n_item_features, 0.1)
-        self.chosen_item = table(sizes.n_items, 0.05, sparse=True)
+        self.chosen_item = table(sizes.n_items, 0.05)
         self.chosen_feature = nn.ModuleList(table(sizes.n_item_features, 0.1) for _ in range(sizes.n_spans))
         self.user_feature = table(sizes.n_user_features, 0.02)
 
-    def sparse_weights(self) -> list[nn.Parameter]:
+    def of_items(self) -> list[nn.Parameter]:
+        """Tables with a row an item: many rows, each seldom met."""
         return [self.item.weight, self.chosen_item.weight]
+
+    def of_features(self) -> list[nn.Parameter]:
+        """Tables with a row a feature."""
+        return [self.item_feature.weight, self.user_feature.weight, *self.chosen_feature.parameters()]
 
 
 class ItemTower(nn.Module):
@@ -96,9 +115,9 @@ class TwoTower(nn.Module):
         self.item_tower = ItemTower(sizes)
         self.user_tower = UserTower(sizes, temperature)
 
-    def dense_parameters(self) -> list[nn.Parameter]:
-        sparse = {id(weight) for weight in self.tables.sparse_weights()}
-        return [parameter for parameter in self.parameters() if id(parameter) not in sparse]
+    def of_towers(self) -> list[nn.Parameter]:
+        """The layers after the tables."""
+        return [*self.item_tower.parameters(), *self.user_tower.parameters()]
 
 
 def _residual(dim: int) -> nn.Sequential:

@@ -22,9 +22,9 @@ ROWS_OF = {
 def to_state(model: TwoTower, dataset: Dataset, losses: list[float]) -> State:
     """Tables, towers and the names of the tables' rows."""
     model.eval()
-    features = dataset.catalogue.features
+    features, fields = dataset.catalogue.features, dataset.catalogue.feature_fields()
     arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    arrays |= {"features.offsets": features.offsets, "features.values": features.values}
+    arrays |= {"features.offsets": features.offsets, "features.values": features.values, "features.fields": fields}
     graphs, difference = _graphs(model)
     newest = losses[-10:]
     facts = {"loss": round(float(np.mean(newest)), 4) if newest else None, "n_steps": len(losses), "onnx_error": difference}

@@ -11,13 +11,12 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
-import scipy.sparse as sp
 from jaxtyping import Float32
 from pydantic import Field
 
 from retrieval.domain import Dataset, Queries, Ragged, State
 from retrieval.retrievers.protocol import FamilyConfig
-from retrieval.tastes import Tastes, feature_matrix, read_tastes
+from retrieval.tastes import ItemFeatures, Tastes, read_tastes
 from retrieval.trends import Trends
 
 BATCH = 8192
@@ -38,8 +37,8 @@ class TwoTowerConfig(FamilyConfig):
     warm_scale: float = Field(default=0.15, gt=0)
     """Learning rates of a warm start, as a share of the full ones."""
     learning_rate: float = Field(default=0.002, gt=0)
-    """Adam, for towers and feature tables."""
-    table_learning_rate: float = Field(default=0.05, gt=0)
+    """Adam, for towers and, on touched rows only, feature tables."""
+    item_learning_rate: float = Field(default=0.05, gt=0)
     """Adagrad, for the item tables, on touched rows only."""
     uniform_negatives: int = Field(default=4096, ge=0)
     """Items drawn evenly from the catalogue beside the batch's own."""
@@ -84,7 +83,7 @@ class TwoTower:
         texts, tower, parts = np.asarray(dataset.text_vectors), self._item_tower, []
         for start in range(0, len(catalogue), BATCH):
             part = slice(start, min(start + BATCH, len(catalogue)))
-            bag = self._table("tables.item.weight")[part] + self._features[part] @ self._table("tables.item_feature.weight")
+            bag = self._table("tables.item.weight")[part] + self._features.matrix[part] @ self._table("tables.item_feature.weight")
             feed = {"bag": bag, "text": texts[catalogue.text_rows[part]], "trends": trends[part]}
             parts.append(tower.run(None, feed)[0])
         vectors = np.concatenate(parts)
@@ -116,11 +115,11 @@ class TwoTower:
         return read_tastes(queries.histories.positives(), queries.features, self._features, n_users, queries.day, spans)
 
     @cached_property
-    def _features(self) -> sp.csr_array:
+    def _features(self) -> ItemFeatures:
         """The features of the catalogue that histories point into."""
         arrays = self.fitted.arrays
         rows = Ragged(arrays["features.offsets"], arrays["features.values"])
-        return feature_matrix(rows, len(arrays["tables.item_feature.weight"]))
+        return ItemFeatures.of(rows, arrays["features.fields"])
 
     def _table(self, name: str) -> np.ndarray:
         return self.fitted.arrays[name]

@@ -1,0 +1,36 @@
+# Two commands for a machine that has only Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-all lint format bench clean
+
+demo: .venv/ready
+	$(BIN)/lamplighter demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest -m "not slow and not benchmark"
+
+test-all: .venv/ready
+	$(BIN)/python -m pytest -m "not benchmark"
+
+bench: .venv/ready
+	$(BIN)/python -m pytest -m benchmark -s
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Made anew when what is to be installed changes, and only then.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,demo]"
+	touch $@
+
+clean:
+	rm -rf .venv lake

@@ -1,0 +1,263 @@
+"""The command `lamplighter`. Libraries are imported where they are used: answering must not wait for an orchestrator."""
+
+import atexit
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import console
+from flows.settings import Settings
+from retrieval.errors import LamplighterError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Keeps a recommender's retrieval index fresh and honest, every night.",
+)
+releases_app = typer.Typer(no_args_is_help=True, help="Look at releases, check them, go back to one.")
+app.add_typer(releases_app, name="releases")
+
+Lake = Annotated[Path | None, typer.Option(help="Root folder of all state [env: LAMPLIGHTER_LAKE; default ./lake]")]
+Landing = Annotated[
+    str | None, typer.Option(help="Folder or URI where days land [env: LAMPLIGHTER_LANDING; default <lake>/landing]")
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(help="A recipe's file, or the name of one in deployments/recipes [env: LAMPLIGHTER_RECIPE]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output")]
+Day = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="A UTC date, YYYY-MM-DD")]
+
+
+@app.command()
+def demo(lake: Lake = None, landing: Landing = None, json: Json = False) -> None:
+    """A year of real grocery baskets: nine months of history, then three nights in a row."""
+    from flows.demo import demo as run
+    from flows.show import demo_as_json, show_demo
+
+    with console.progress_shown(quiet=json):
+        result = run(Settings.given(lake=lake, landing=landing))
+    console.print_json(demo_as_json(result)) if json else show_demo(result)
+
+
+@app.command()
+def nightly(
+    day: Day, recipe: RecipeOption = None, lake: Lake = None, landing: Landing = None, promote: bool = True, json: Json = False
+) -> None:
+    """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
+    from flows.nightly import nightly as run
+    from flows.show import night_as_json, show_night
+
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    with console.progress_shown(quiet=json):
+        result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote)
+    console.print_json(night_as_json(result)) if json else show_night(result)
+
+
+@app.command()
+def backfill(
+    start: Day,
+    end: Day,
+    recipe: RecipeOption = None,
+    lake: Lake = None,
+    landing: Landing = None,
+    train: Annotated[bool, typer.Option(help="Run a night for each day, not only load its logs")] = False,
+    promote: Annotated[bool, typer.Option(help="Let the newest of those nights become live")] = False,
+    json: Json = False,
+) -> None:
+    """Load every landed day of a span in one pass; with --train, run a night for each."""
+    from flows.backfill import backfill as run
+    from flows.show import backfill_as_json, show_backfill
+
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    with console.progress_shown(quiet=json):
+        result = run(
+            start.date(), end.date(), settings.recipe, str(settings.lake), settings.landing, train=train, promote=promote
+        )
+    console.print_json(backfill_as_json(result)) if json else show_backfill(result)
+    if result.ingested.refused:
+        raise typer.Exit(1)
+
+
+@app.command(name="import")
+def import_(
+    dataset: Annotated[str, typer.Argument(help="complete-journey, movielens-100k, online-retail, …")],
+    to: Annotated[str | None, typer.Option(help="Landing zone [default: the lake's]")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder of the raw files")] = None,
+    lake: Lake = None,
+    landing: Landing = None,
+    json: Json = False,
+) -> None:
+    """Turn a public data set into a landing zone, day by day."""
+    from dataclasses import asdict
+
+    from retrieval.progress import advance
+    from storage.datasets import import_dataset
+
+    target = to or Settings.given(lake=lake, landing=landing).landing_uri
+
+    def tell(done: int, total: int, what: str) -> None:
+        advance(f"import {dataset}", done, total)
+
+    with console.progress_shown(quiet=json):
+        summary = asdict(import_dataset(dataset, landing=target, source=source, progress=tell))
+    if json:
+        console.print_json(summary)
+    else:
+        console.print_facts(summary)
+        console.out.print(
+            f"Next: lamplighter nightly --day {summary['last_day']} --landing {target} --recipe {dataset}", soft_wrap=True
+        )
+
+
+@app.command()
+def recommend(
+    user: Annotated[str, typer.Option(help="The user's id")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items")] = 20,
+    release: Annotated[str | None, typer.Option(help="A release's id [default: the live one]")] = None,
+    lake: Lake = None,
+    json: Json = False,
+) -> None:
+    """What a user gets from the live release."""
+    recommender, folder = _open(lake, release)
+    found = recommender.recommend([user], k)
+    items = _described(folder, found.items[0], found.scores[0])
+    _answer(json, {"release": recommender.release_id, "user": user, "items": items}, f"For user {user}", items)
+
+
+@app.command()
+def similar(
+    item: Annotated[str, typer.Option(help="The item's id")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items")] = 20,
+    release: Annotated[str | None, typer.Option(help="A release's id [default: the live one]")] = None,
+    lake: Lake = None,
+    json: Json = False,
+) -> None:
+    """What is like an item, by the live release."""
+    recommender, folder = _open(lake, release)
+    found = recommender.similar([item], k)
+    items = _described(folder, found.items[0], found.scores[0])
+    (own,) = _described(folder, [recommender.dataset.catalogue.ids.row(item)], [0.0])
+    _answer(json, {"release": recommender.release_id, "item": item, "items": items}, f"Like {own['title']}", items)
+
+
+@app.command()
+def status(lake: Lake = None, json: Json = False) -> None:
+    """What is live, what is in the logs, and how far they are apart."""
+    from flows.status import show_status, status_of
+
+    found = status_of(Settings.given(lake=lake).place)
+    console.print_json(found) if json else show_status(found)
+
+
+@releases_app.command(name="list")
+def list_releases(lake: Lake = None, json: Json = False) -> None:
+    """Every release, oldest day first."""
+    from storage.releases import as_json
+
+    store = _store(lake)
+    live = store.current_id()
+    found = [as_json(release) | {"is_live": release.id == live} for release in store.releases()]
+    if json:
+        console.print_json(found)
+    else:
+        columns = ("id", "day", "recipe", "n_bytes", "parent", "is_live")
+        console.print_table(f"Releases in {store.root}", columns, [[entry[name] for name in columns] for entry in found])
+
+
+@releases_app.command()
+def show(id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None, lake: Lake = None, json: Json = False) -> None:
+    """One release: what it was made of and how good it is."""
+    from flows.status import release_as_json, show_release
+
+    store = _store(lake)
+    release = store.get(id) if id else store.current()
+    found = release_as_json(release, is_live=release.id == store.current_id())
+    console.print_json(found) if json else show_release(found)
+
+
+@releases_app.command()
+def verify(id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None, lake: Lake = None, json: Json = False) -> None:
+    """Compare every byte of a release with its manifest."""
+    store = _store(lake)
+    release = store.verify(id or store.current().id)
+    found = {"id": release.id, "digest": release.digest, "n_bytes": release.n_bytes, "is_whole": True}
+    console.print_json(found) if json else console.out.print(f"{release.id} is whole: {release.n_bytes:,} bytes as listed.")
+
+
+@releases_app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="A release's id [default: the one the live one was made from]")] = None,
+    lake: Lake = None,
+    json: Json = False,
+) -> None:
+    """Make an earlier release the live one."""
+    store = _store(lake)
+    former = store.current_id()
+    release = store.rollback(to, at=dt.datetime.now(dt.UTC))
+    found = {"id": release.id, "from": former}
+    console.print_json(found) if json else console.out.print(f"{release.id} is live; before it was {former}.")
+
+
+def main() -> None:
+    """Run the command line: what a user or their data can cause is one sentence and exit code 1."""
+    # The person at the terminal gets progress and one sentence; the run's own log is in the Prefect UI.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    try:
+        app()
+    except LamplighterError as error:
+        console.err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        _leave(1)
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else 0)
+
+
+def _leave(code: int) -> None:
+    """End after everybody's exit handlers, but without tearing the interpreter down: DuckDB's bindings would complain
+    on standard error of references that Prefect's engine still holds."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _store(lake: Path | None) -> Any:
+    from storage.releases import ReleaseStore
+
+    return ReleaseStore(Settings.given(lake=lake).place.releases)
+
+
+def _open(lake: Path | None, release: str | None) -> tuple[Any, Path]:
+    from storage.reader import open_release
+
+    store = _store(lake)
+    folder = (store.get(release) if release else store.current()).folder
+    return open_release(folder), folder
+
+
+def _described(folder: Path, rows: Any, scores: Any) -> list[dict[str, Any]]:
+    """Candidates with what people call them."""
+    from storage.reader import read_display
+
+    kept = [(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
+    shown = read_display(folder, [row for row, _ in kept])
+    return [
+        {"rank": rank, "item_id": item["item_id"], "title": item["title"], "topics": item["topics"], "score": round(score, 5)}
+        for rank, (item, (_, score)) in enumerate(zip(shown, kept, strict=True), start=1)
+    ]
+
+
+def _answer(json: bool, document: dict[str, Any], title: str, items: list[dict[str, Any]]) -> None:
+    if json:
+        console.print_json(document)
+        return
+    rows = [(i["rank"], i["item_id"], i["title"], " › ".join(i["topics"] or []), i["score"]) for i in items]
+    console.print_table(f"{title} (release {document['release']})", ("rank", "item", "title", "topics", "score"), rows)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,117 @@
+"""What a person sees in the terminal: progress with remaining time, tables, one-sentence errors."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from retrieval.progress import listening
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, nothing else."""
+    sys.stdout.write(json.dumps(value, default=str, indent=1) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table; numbers to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) or str(row[index])[:1].isdigit() for row in rows)
+        table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    out.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """One fact a line."""
+    for name, value in facts.items():
+        out.print(f"{name.replace('_', ' '):<14} {cell(value)}", soft_wrap=True)
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextmanager
+def progress_shown(*, quiet: bool) -> Iterator[None]:
+    """Show all work that says how far it is, on standard error, as bars or, where that is no terminal, as lines."""
+    if quiet:
+        yield
+    elif err.is_terminal:
+        with _bars() as bars, listening(_BarListener(bars)):
+            yield
+    else:
+        with listening(_LineListener()):
+            yield
+
+
+def _bars() -> Progress:
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=err, transient=True)
+
+
+class _BarListener:
+    """One bar a piece of work; finished ones leave a line behind."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.known: dict[str, TaskID] = {}
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        if work not in self.known:
+            self.known[work] = self.bars.add_task(work, total=total)
+        self.bars.update(self.known[work], completed=done, total=total)
+        if done >= total:
+            seconds = self.bars.tasks[self.bars.task_ids.index(self.known[work])].elapsed or 0.0
+            self.bars.remove_task(self.known.pop(work))
+            if seconds > 1:
+                err.print(f"[green]✓[/] {work} {seconds:.1f} s")
+
+
+class _LineListener:
+    """A line when a piece of work begins; nothing for its parts."""
+
+    def __init__(self) -> None:
+        self.current = ""
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        if work != self.current and done < total:
+            self.current = work
+            err.print(f"· {work}")
+
+
+def scores_table(title: str, scores: Sequence[Mapping[str, Any]]) -> None:
+    """Quality by source, all pairs and pairs new to the user."""
+    rows = []
+    for score in scores:
+        interval = score["recall_at_100"]
+        rows.append(
+            (
+                score["source"],
+                score["pairs"],
+                f"{score['recall_at_10']['mean']:.4f}",
+                f"{interval['mean']:.4f} [{interval['low']:.4f}, {interval['high']:.4f}]",
+                f"{score['ndcg_at_10']['mean']:.4f}",
+                f"{score['coverage_at_100']:.4f}",
+            )
+        )
+    print_table(title, ("source", "pairs", "recall@10", "recall@100 [95 %]", "nDCG@10", "coverage@100"), rows)

@@ -1,0 +1,137 @@
+"""What runs did, as people read it and as plain values for machines."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flows import console
+from flows.backfill import BackfillResult
+from flows.demo import DemoResult
+from flows.nightly import NightResult
+from flows.status import release_as_json
+from storage.reader import open_release, read_display
+from tasks.ingest import Ingested
+
+
+def night_as_json(result: NightResult) -> dict[str, Any]:
+    """A night: its release, its rows and its seconds."""
+    release = release_as_json(result.release, is_live=result.is_live)
+    return {
+        "id": result.release.id,
+        "day": result.release.day.isoformat(),
+        "digest": result.release.digest,
+        "is_live": result.is_live,
+        "seconds": round(result.seconds, 1),
+        "stages": result.stage_seconds(),
+        "rows": _rows(result.ingested),
+        "reasons": dict(result.ingested.reasons),
+        "refused_days": _refused(result.ingested),
+        "facts": result.facts(),
+        "scores": release["scores"],
+        "indexes": release["indexes"],
+        "report": result.report,
+    }
+
+
+def show_night(result: NightResult) -> None:
+    """A night in a screenful."""
+    found = night_as_json(result)
+    state = "live" if result.is_live else "kept, not live"
+    console.out.rule(f"{found['day']}: release {found['id']} is {state}")
+    _show_rows(result.ingested)
+    console.out.print("seconds   " + ", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items()))
+    facts = found["facts"]
+    console.out.print(
+        f"items     {facts['n_items']:,} embedded, {facts['n_fresh_items']:,} of them fresh; "
+        f"{facts['n_encoded']:,} of {facts['n_texts']:,} texts encoded"
+    )
+    for source, quality in found["indexes"].items():
+        console.out.print(f"index     {source}: recall@10 {quality['recall_at_10']:.4f} of exact search")
+    console.scores_table(f"Quality on {found['day']}, which no model has seen", found["scores"])
+    console.out.print(f"report    {found['report']}", soft_wrap=True)
+
+
+def backfill_as_json(result: BackfillResult) -> dict[str, Any]:
+    """A backfill: its rows, its refused days and its nights."""
+    return {
+        "rows": _rows(result.ingested),
+        "reasons": dict(result.ingested.reasons),
+        "days": sum(entry.kind == "events" for entry in result.ingested.counts),
+        "refused_days": _refused(result.ingested),
+        "nights": [night_as_json(night) for night in result.nights],
+    }
+
+
+def show_backfill(result: BackfillResult) -> None:
+    """A backfill in a screenful."""
+    console.out.print(f"days      {backfill_as_json(result)['days']:,} read")
+    _show_rows(result.ingested)
+    for night in result.nights:
+        show_night(night)
+
+
+def demo_as_json(result: DemoResult) -> dict[str, Any]:
+    """The demo: what was imported, the history and the three nights."""
+    return {
+        "imported": asdict(result.imported),
+        "history": backfill_as_json(result.history),
+        "nights": [night_as_json(night) for night in result.nights],
+    }
+
+
+def show_demo(result: DemoResult) -> None:
+    """What the demo did, and what one household would get."""
+    imported = result.imported
+    console.out.rule("Nine months of history")
+    console.out.print(
+        f"landed    {imported.n_events:,} events of {imported.n_users:,} households, {imported.n_items:,} products"
+    )
+    show_backfill(result.history)
+    for night in result.nights:
+        show_night(night)
+    _show_one_household(result.nights[-1])
+
+
+def _show_one_household(night: NightResult) -> None:
+    recommender, folder = open_release(night.release.folder), night.release.folder
+    histories = recommender.dataset.histories
+    user = int((histories.offsets[1:] - histories.offsets[:-1]).argmax())
+    (household,) = recommender.dataset.people.ids.names([user])
+    newest = list(dict.fromkeys(histories.items[histories.offsets[user] : histories.offsets[user + 1]][::-1].tolist()))[:8]
+    found = recommender.recommend([household], 8).items[0]
+    pairs = zip(read_display(folder, newest), read_display(folder, found.tolist()), strict=False)
+    console.print_table(
+        f"Household {household}: lamplighter recommend --user {household}",
+        ("bought last", "would get"),
+        [(bought["title"], gets["title"]) for bought, gets in pairs],
+    )
+    (item,) = recommender.dataset.catalogue.ids.names([newest[0]])
+    alike = recommender.similar([item], 8).items[0]
+    (own,) = read_display(folder, [newest[0]])
+    console.print_table(
+        f"Like {own['title']}: lamplighter similar --item {item}",
+        ("item", "title"),
+        [(entry["item_id"], entry["title"]) for entry in read_display(folder, alike.tolist())],
+    )
+    console.out.print(f"Open the report: {night.report}", soft_wrap=True)
+
+
+def _rows(ingested: Ingested) -> dict[str, dict[str, int]]:
+    names = ("landed", "loaded", "refused", "duplicates")
+    return {
+        kind: {name: sum(getattr(entry, name) for entry in ingested.counts if entry.kind == kind) for name in names}
+        for kind in ("events", "items", "users")
+    }
+
+
+def _refused(ingested: Ingested) -> dict[str, str]:
+    return {day.isoformat(): why for day, why in ingested.refused.items()}
+
+
+def _show_rows(ingested: Ingested) -> None:
+    for kind, counts in _rows(ingested).items():
+        numbers = ", ".join(f"{name} {value:,}" for name, value in counts.items())
+        console.out.print(f"{kind:<9} {numbers}")
+    if ingested.reasons:
+        console.out.print("reasons   " + ", ".join(f"{name} {count:,}" for name, count in ingested.reasons.items()))
+    for day, why in ingested.refused.items():
+        console.err.print(f"[bold red]refused[/]   {day}: {why}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""What is live and what it stands on, read from the lake alone."""
+
+import json
+from typing import Any
+
+from flows import console
+from retrieval.errors import LogsError
+from storage.bundle import INDEX, QUALITY, REPORT, SOURCES
+from storage.layout import Lake
+from storage.logs import open_logs
+from storage.reader import read_scores
+from storage.releases import Release, ReleaseStore, as_json
+
+
+def status_of(lake: Lake) -> dict[str, Any]:
+    """The live release, the days in the logs, and how many of them the release has not seen."""
+    store = ReleaseStore(lake.releases)
+    id_ = store.current_id()
+    live = store.get(id_) if id_ else None
+    try:
+        with open_logs(lake.logs, read_only=True) as logs:
+            days = logs.days_loaded()
+    except LogsError:
+        days = []
+    behind = [day for day, _ in days if live is None or day > live.day]
+    return {
+        "lake": str(lake.root),
+        "live": live.id if live else None,
+        "live_day": live.day.isoformat() if live else None,
+        "releases": len(store.releases()),
+        "first_day": days[0][0].isoformat() if days else None,
+        "last_day": days[-1][0].isoformat() if days else None,
+        "days": len(days),
+        "events": sum(count for _, count in days),
+        "days_behind": len(behind),
+    }
+
+
+def show_status(found: dict[str, Any]) -> None:
+    """The status in a few lines."""
+    console.print_facts(found)
+    if found["live"] is None:
+        console.out.print("No release is live. Run `lamplighter nightly --day D`.")
+
+
+def release_as_json(release: Release, *, is_live: bool) -> dict[str, Any]:
+    """A release with its scores and the quality of its indexes."""
+    indexes = {
+        path.parent.name: json.loads((path.parent / QUALITY).read_text())
+        for path in sorted((release.folder / SOURCES).glob(f"*/{INDEX}"))
+    }
+    return as_json(release) | {
+        "is_live": is_live,
+        "facts": release.facts,
+        "scores": read_scores(release.folder),
+        "indexes": indexes,
+        "report": str(release.folder / REPORT),
+    }
+
+
+def show_release(found: dict[str, Any]) -> None:
+    """One release in a few lines and a table."""
+    console.print_facts({name: found[name] for name in ("id", "is_live", "day", "recipe", "parent", "digest", "n_bytes", "report")})
+    for source, quality in found["indexes"].items():
+        console.out.print(f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}")
+    console.scores_table(f"Quality on {found['day']}, held out", found["scores"])
