@@ -1,4 +1,4 @@
-"""The command `lamplighter`. Libraries are imported where they are used: answering must not wait for an orchestrator."""
+"""The command `lamplighter`: libraries are imported where they are used, so no answer waits for an orchestrator."""
 
 import atexit
 import datetime as dt
@@ -46,7 +46,12 @@ def demo(lake: Lake = None, landing: Landing = None, json: Json = False) -> None
 
 @app.command()
 def nightly(
-    day: Day, recipe: RecipeOption = None, lake: Lake = None, landing: Landing = None, promote: bool = True, json: Json = False
+    day: Day,
+    recipe: RecipeOption = None,
+    lake: Lake = None,
+    landing: Landing = None,
+    promote: bool = True,
+    json: Json = False,
 ) -> None:
     """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
     from flows.nightly import nightly as run
@@ -76,7 +81,13 @@ def backfill(
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     with console.progress_shown(quiet=json):
         result = run(
-            start.date(), end.date(), settings.recipe, str(settings.lake), settings.landing, train=train, promote=promote
+            start.date(),
+            end.date(),
+            settings.recipe,
+            str(settings.lake),
+            settings.landing,
+            train=train,
+            promote=promote,
         )
     console.print_json(backfill_as_json(result)) if json else show_backfill(result)
     if result.ingested.refused:
@@ -110,7 +121,8 @@ def import_(
     else:
         console.print_facts(summary)
         console.out.print(
-            f"Next: lamplighter nightly --day {summary['last_day']} --landing {target} --recipe {dataset}", soft_wrap=True
+            f"Next: lamplighter nightly --day {summary['last_day']} --landing {target} --recipe {dataset}",
+            soft_wrap=True,
         )
 
 
@@ -166,11 +178,17 @@ def list_releases(lake: Lake = None, json: Json = False) -> None:
         console.print_json(found)
     else:
         columns = ("id", "day", "recipe", "n_bytes", "parent", "is_live")
-        console.print_table(f"Releases in {store.root}", columns, [[entry[name] for name in columns] for entry in found])
+        console.print_table(
+            f"Releases in {store.root}", columns, [[entry[name] for name in columns] for entry in found]
+        )
 
 
 @releases_app.command()
-def show(id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None, lake: Lake = None, json: Json = False) -> None:
+def show(
+    id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None,
+    lake: Lake = None,
+    json: Json = False,
+) -> None:
     """One release: what it was made of and how good it is."""
     from flows.status import release_as_json, show_release
 
@@ -181,12 +199,18 @@ def show(id: Annotated[str | None, typer.Argument(help="[default: the live one]"
 
 
 @releases_app.command()
-def verify(id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None, lake: Lake = None, json: Json = False) -> None:
+def verify(
+    id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None,
+    lake: Lake = None,
+    json: Json = False,
+) -> None:
     """Compare every byte of a release with its manifest."""
     store = _store(lake)
     release = store.verify(id or store.current().id)
     found = {"id": release.id, "digest": release.digest, "n_bytes": release.n_bytes, "is_whole": True}
-    console.print_json(found) if json else console.out.print(f"{release.id} is whole: {release.n_bytes:,} bytes as listed.")
+    console.print_json(found) if json else console.out.print(
+        f"{release.id} is whole: {release.n_bytes:,} bytes as listed."
+    )
 
 
 @releases_app.command()
@@ -203,17 +227,23 @@ def rollback(
     console.print_json(found) if json else console.out.print(f"{release.id} is live; before it was {former}.")
 
 
-def main() -> None:
-    """Run the command line: what a user or their data can cause is one sentence and exit code 1."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code: 1, and one sentence, for what a user or their data can cause."""
     # The person at the terminal gets progress and one sentence; the run's own log is in the Prefect UI.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        app()
+        app(arguments)
     except LamplighterError as error:
         console.err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
-        _leave(1)
+        return 1
     except SystemExit as end:
-        _leave(end.code if isinstance(end.code, int) else 0)
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def main() -> None:
+    """The console script."""
+    _leave(run())
 
 
 def _leave(code: int) -> None:
@@ -246,7 +276,13 @@ def _described(folder: Path, rows: Any, scores: Any) -> list[dict[str, Any]]:
     kept = [(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
     shown = read_display(folder, [row for row, _ in kept])
     return [
-        {"rank": rank, "item_id": item["item_id"], "title": item["title"], "topics": item["topics"], "score": round(score, 5)}
+        {
+            "rank": rank,
+            "item_id": item["item_id"],
+            "title": item["title"],
+            "topics": item["topics"],
+            "score": round(score, 5),
+        }
         for rank, (item, (_, score)) in enumerate(zip(shown, kept, strict=True), start=1)
     ]
 

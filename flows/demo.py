@@ -26,8 +26,10 @@ class DemoResult:
 def demo(settings: Settings) -> DemoResult:
     """Land Complete Journey, load its first nine months, run three nights."""
     imported = import_dataset(
-        DATASET, landing=settings.landing_uri, progress=lambda done, total, what: advance(f"import {DATASET}", done, total)
+        DATASET,
+        landing=settings.landing_uri,
+        progress=lambda done, total, what: advance(f"import {DATASET}", done, total),
     )
-    where = {"recipe": DATASET, "lake": str(settings.place.root), "landing": settings.landing_uri}
-    history = backfill(*HISTORY, **where)
-    return DemoResult(imported, history, tuple(nightly(day, **where) for day in NIGHTS))
+    where = (DATASET, str(settings.place.root), settings.landing_uri)
+    history = backfill(*HISTORY, *where)
+    return DemoResult(imported, history, tuple(nightly(day, *where) for day in NIGHTS))

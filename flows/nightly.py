@@ -72,9 +72,7 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     """The stages of one night, in order; a stage whose artifact is finished is not run again."""
     start, now = time.perf_counter(), dt.datetime.now(dt.UTC)
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
-    ingested = ingest(
-        night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day
-    )
+    ingested = ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
     require(ingested, night.day)
     seconds = {"ingest": round(time.perf_counter() - start, 3)}
     prepared = prepare(night, ingested.logs_digest)
@@ -102,5 +100,5 @@ def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release |
 
 def day_before_schedule() -> dt.date:
     """The day before the one the run was scheduled to start on, in UTC."""
-    scheduled: Any = runtime.flow_run.scheduled_start_time
+    scheduled: dt.datetime = runtime.flow_run.scheduled_start_time
     return (scheduled.astimezone(dt.UTC) - dt.timedelta(days=1)).date()

@@ -1,6 +1,7 @@
 """WHERE things are: from options or the environment alike."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,12 +20,15 @@ class Settings(BaseSettings):
 
     lake: Path = Field(default=Path("lake"), description="root folder of logs, artifacts and releases")
     landing: str | None = Field(default=None, description="folder or URI where days land; <lake>/landing if not set")
-    recipe: str = Field(default="complete-journey", description="a recipe's file, or the name of one in deployments/recipes")
+    recipe: str = Field(
+        default="complete-journey", description="a recipe's file, or the name of one in deployments/recipes"
+    )
 
     @classmethod
     def given(cls, **options: object) -> "Settings":
         """The settings with the options that were given; the environment and the defaults fill the rest."""
-        return cls(**{name: value for name, value in options.items() if value is not None})
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        return cls(**given)
 
     @property
     def place(self) -> Lake:

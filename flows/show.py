@@ -96,7 +96,9 @@ def _show_one_household(night: NightResult) -> None:
     histories = recommender.dataset.histories
     user = int((histories.offsets[1:] - histories.offsets[:-1]).argmax())
     (household,) = recommender.dataset.people.ids.names([user])
-    newest = list(dict.fromkeys(histories.items[histories.offsets[user] : histories.offsets[user + 1]][::-1].tolist()))[:8]
+    newest = list(dict.fromkeys(histories.items[histories.offsets[user] : histories.offsets[user + 1]][::-1].tolist()))[
+        :8
+    ]
     found = recommender.recommend([household], 8).items[0]
     pairs = zip(read_display(folder, newest), read_display(folder, found.tolist()), strict=False)
     console.print_table(

@@ -60,7 +60,11 @@ def release_as_json(release: Release, *, is_live: bool) -> dict[str, Any]:
 
 def show_release(found: dict[str, Any]) -> None:
     """One release in a few lines and a table."""
-    console.print_facts({name: found[name] for name in ("id", "is_live", "day", "recipe", "parent", "digest", "n_bytes", "report")})
+    console.print_facts(
+        {name: found[name] for name in ("id", "is_live", "day", "recipe", "parent", "digest", "n_bytes", "report")}
+    )
     for source, quality in found["indexes"].items():
-        console.out.print(f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}")
+        console.out.print(
+            f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}"
+        )
     console.scores_table(f"Quality on {found['day']}, held out", found["scores"])

@@ -1,0 +1,1 @@
+"""THE SUBJECT: pure code that knows items, users and vectors, and no service."""

@@ -1,7 +1,7 @@
 """Several sources' rankings into one."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,7 +19,7 @@ class BlendConfig(FrozenModel):
     kind: Literal["rrf"] = "rrf"
     constant: float = Field(default=60.0, ge=0)
     """Damps the lead of first ranks."""
-    weights: dict[str, float] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Weight by source; 1 where not named, 0 leaves a source out of the blend."""
     depth: int = Field(default=300, ge=1)
     """Candidates taken of each source."""
@@ -30,7 +30,9 @@ class BlendConfig(FrozenModel):
         items = np.concatenate([ranking.items for ranking in weighted.values()], axis=1)
         points = np.concatenate(
             [
-                np.broadcast_to(self.weights.get(name, 1.0) / (self.constant + 1 + np.arange(r.items.shape[1])), r.items.shape)
+                np.broadcast_to(
+                    self.weights.get(name, 1.0) / (self.constant + 1 + np.arange(r.items.shape[1])), r.items.shape
+                )
                 for name, r in weighted.items()
             ],
             axis=1,

@@ -29,10 +29,14 @@ def build_catalogue(items: pa.Table, crosses: Sequence[tuple[str, str]] = ()) ->
     topics = _column(items, "topics")
     topic_owners = np.asarray(pc.list_parent_indices(topics))
     topic_values = pc.list_flatten(topics)
+    topic_labels = _levelled(topics, topic_owners, topic_values)
+    named = topic_values.is_valid()
+    topic_owners = topic_owners[np.asarray(named)]
+    topic_values, topic_labels = topic_values.filter(named), topic_labels.filter(named)
     topic_names = Vocabulary.of(topic_values, "topic")
     attribute_owners, attribute_names = _map_features(_column(items, "attributes"), "")
     fields = [
-        (topic_owners, _levelled(topics, topic_owners, topic_values)),
+        (topic_owners, topic_labels),
         (attribute_owners, attribute_names),
     ]
     fields += [_crossed(fields, one, other, n) for one, other in crosses]
@@ -65,9 +69,7 @@ def build_people(users: pa.Table) -> People:
     return People(Vocabulary(_column(users, "user_id"), "user"), features, names)
 
 
-def build_histories(
-    events: pa.Table, catalogue: Catalogue, people: People, actions: Mapping[str, Action]
-) -> Histories:
+def build_histories(events: pa.Table, catalogue: Catalogue, people: People, actions: Mapping[str, Action]) -> Histories:
     """Histories of all people; events that say nothing by the recipe's actions are left out."""
     users = people.ids.rows(events["user_id"])
     items = catalogue.ids.rows(events["item_id"])
@@ -96,10 +98,13 @@ def _features(owners: np.ndarray, labels: pa.Array, n: int, what: str) -> tuple[
 
 def _map_features(maps: pa.MapArray, prefix: str) -> tuple[np.ndarray, pa.StringArray]:
     """Owner and `key=value` label of each entry that has a value."""
-    owners = np.repeat(np.arange(len(maps)), np.diff(np.asarray(maps.offsets)))
-    present = maps.items.is_valid()
+    offsets = np.asarray(maps.offsets)
+    owners = np.repeat(np.arange(len(maps)), np.diff(offsets))
+    # Of a slice, keys and items are still those of the whole.
+    keys, values = (part.slice(offsets[0], len(owners)) for part in (maps.keys, maps.items))
+    present = values.is_valid()
     labels = pc.binary_join_element_wise(
-        pc.binary_join_element_wise(pa.scalar(prefix), maps.keys, ""), pc.fill_null(maps.items, ""), "="
+        pc.binary_join_element_wise(pa.scalar(prefix), keys, ""), pc.fill_null(values, ""), "="
     )
     return owners[np.asarray(present)], labels.filter(present)
 
@@ -112,7 +117,8 @@ def _texts(items: pa.Table) -> pa.Array:
 
 def _levelled(topics: pa.ListArray, owners: np.ndarray, values: pa.Array) -> pa.Array:
     """`topic1=broadest`, `topic2=narrower` and so on."""
-    levels = np.arange(len(owners)) - np.asarray(topics.offsets)[owners] + 1
+    offsets = np.asarray(topics.offsets)
+    levels = np.arange(len(owners)) - (offsets - offsets[0])[owners] + 1
     return pc.binary_join_element_wise("topic", pa.array(levels).cast(pa.string()), "=", values, "")
 
 

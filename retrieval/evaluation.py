@@ -12,9 +12,11 @@ import numpy as np
 from retrieval import metrics
 from retrieval.domain import Candidates, Dataset, Histories, Queries, Ragged
 from retrieval.metrics import Estimate
+from retrieval.queries import ask
 from retrieval.seeds import generator
 
 Pairs = Literal["all", "new"]
+"""Everything the day's users chose, or only what was new to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Holdout:
             users = np.sort(generator(seed, "users").choice(users, max_users, replace=False))
         return cls(ask(dataset, users), chosen.take(users))
 
+    def both(self) -> dict[Pairs, "Holdout"]:
+        """The questions for all pairs and for new pairs."""
+        return {"all": self, "new": self.new_only()}
+
     def new_only(self) -> "Holdout":
         """The same users' questions for items they had not chosen before; users without such targets drop out."""
         n_items = len(self.queries.eligible)
@@ -42,18 +48,6 @@ class Holdout:
         targets = Ragged.from_owners(owners[is_new], values[is_new], len(self.targets))
         users = np.flatnonzero(targets.lengths > 0)
         return Holdout(self.queries.take(users).without_seen(), targets.take(users))
-
-
-def ask(dataset: Dataset, users: np.ndarray) -> Queries:
-    """The questions of known users with all that is known of them."""
-    return Queries(
-        users=users.astype(np.int32),
-        histories=dataset.histories.take(users),
-        features=dataset.people.features.take(users),
-        day=dataset.day,
-        eligible=dataset.catalogue.eligible(dataset.day),
-        excluded=Ragged.empty(len(users)),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +66,7 @@ class SourceScore:
     """Recall among targets first seen on the day itself; None when there are none."""
 
 
-def score(
-    source: str, pairs: Pairs, found: Candidates, holdout: Holdout, fresh: np.ndarray, seed: int
-) -> SourceScore:
+def score(source: str, pairs: Pairs, found: Candidates, holdout: Holdout, fresh: np.ndarray, seed: int) -> SourceScore:
     """Every metric of one source's candidates."""
     n_items = len(holdout.queries.eligible)
     hit = metrics.hits(found, holdout.targets, n_items)
@@ -96,4 +88,3 @@ def _fresh_recall(found: Candidates, hit: np.ndarray, targets: Ragged, fresh: np
     n_fresh = int(fresh[targets.values].sum())
     shown = hit[:, :100] & fresh[found.items[:, :100]]
     return float(shown.sum() / n_fresh) if n_fresh else None
-

@@ -31,6 +31,8 @@ def export(module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict
             external_data=False,
             verbose=False,
         )
+    if program is None:
+        raise ModelError("torch gave no ONNX program. Compare torch and onnxscript with constraints.txt.")
     return _without_traces(program.model_proto)
 
 
@@ -103,7 +105,7 @@ def export_sentence_encoder(model_folder: Path, target: Path) -> None:
         "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
     }
     axes = {0: "batch", 1: "tokens"}
-    graph = export(module, example, {name: axes for name in example}, "sentence_embedding")
+    graph = export(module, example, dict.fromkeys(example, axes), "sentence_embedding")
     (target / "fp32.onnx").write_bytes(graph)
     _check_sentence_graph(module, target / "fp32.onnx", example)
     with _quietly():

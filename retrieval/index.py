@@ -44,7 +44,7 @@ class IndexQuality:
 class VectorIndex:
     """Item vectors with a graph over them; scores are inner products."""
 
-    graph: faiss.IndexHNSWFlat
+    graph: faiss.Index
     vectors: Float32[np.ndarray, "items dim"]
     ef_search: int
 
@@ -53,16 +53,14 @@ class VectorIndex:
 
     def search(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
         """The nearest k items by the graph."""
-        effort = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))
+        effort = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))  # type: ignore[attr-defined]  # stubs lack it
         scores, items = self.graph.search(np.ascontiguousarray(vectors), min(k, len(self)), params=effort)
         return Candidates(items.astype(np.int32), np.where(items < 0, -np.inf, scores).astype(np.float32))
 
     def exact(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
         """The nearest k items by scanning all of them."""
         stored = np.ascontiguousarray(self.vectors)
-        scores, items = faiss.knn(
-            np.ascontiguousarray(vectors), stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT
-        )
+        scores, items = faiss.knn(np.ascontiguousarray(vectors), stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT)
         return Candidates(items.astype(np.int32), scores)
 
     def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:

@@ -57,6 +57,8 @@ class _SampledSoftmax(torch.autograd.Function):
             total += (torch.nn.functional.softplus(margin) * weight).sum()
             slope = torch.sigmoid(margin) * weight
             per_query = slope.new_zeros(stop - start).index_add_(0, rows, slope)
+            # A query with nothing against it has log_rest = -inf, and exp(-inf + inf) is no number.
+            log_rest = log_rest.masked_fill(log_rest.isneginf(), 0.0)
             gradient = torch.exp(scores - log_rest[:, None]) * per_query[:, None]
             gradient.index_put_((rows, columns), -slope, accumulate=True)
             grad_queries[start:stop] = gradient @ candidates

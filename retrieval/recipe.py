@@ -75,6 +75,8 @@ class Recipe(FrozenModel):
         unknown = set(self.blend.weights) - set(self.sources)
         if unknown:
             raise ValueError(f"blend.weights names {sorted(unknown)}, but sources are {sorted(self.sources)}")
+        if not any(self.blend.weights.get(name, 1.0) for name in self.sources):
+            raise ValueError("blend.weights leaves out every source: give one of them more than 0")
         return self
 
     @classmethod
@@ -87,7 +89,9 @@ class Recipe(FrozenModel):
         try:
             return cls.model_validate(tomllib.loads(path.read_text()))
         except FileNotFoundError:
-            raise RecipeError(f"there is no recipe {path}. Name a file, or one of those in deployments/recipes.") from None
+            raise RecipeError(
+                f"there is no recipe {path}. Name a file, or one of those in deployments/recipes."
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} is no TOML: {error}. Mend that line.") from error
         except ValidationError as error:

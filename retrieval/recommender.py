@@ -7,7 +7,7 @@ import numpy as np
 
 from retrieval.blend import BlendConfig
 from retrieval.domain import Candidates, Catalogue, Dataset, Histories, People, Queries, Ragged
-from retrieval.evaluation import ask
+from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
 
@@ -63,11 +63,11 @@ class Recommender:
         )
 
 
-def answer(
-    sources: Mapping[str, Retriever], blend: BlendConfig, queries: Queries, k: int
-) -> dict[str, Candidates]:
+def answer(sources: Mapping[str, Retriever], blend: BlendConfig, queries: Queries, k: int) -> dict[str, Candidates]:
     """The candidates of each source and, under `blend`, of all together."""
-    return with_blend({name: source.retrieve(queries, max(k, blend.depth)) for name, source in sources.items()}, blend, k)
+    return with_blend(
+        {name: source.retrieve(queries, max(k, blend.depth)) for name, source in sources.items()}, blend, k
+    )
 
 
 def with_blend(found: Mapping[str, Candidates], blend: BlendConfig, k: int) -> dict[str, Candidates]:
@@ -75,7 +75,9 @@ def with_blend(found: Mapping[str, Candidates], blend: BlendConfig, k: int) -> d
     return {name: ranking.top(k) for name, ranking in found.items()} | {BLEND: blend.blend(found, k)}
 
 
-def serving_dataset(catalogue: Catalogue, people: People, before: Histories, day_itself: Histories, day: int) -> Dataset:
+def serving_dataset(
+    catalogue: Catalogue, people: People, before: Histories, day_itself: Histories, day: int
+) -> Dataset:
     """What readers ask from: histories with the day's own events, questions as of the next day."""
     owners = np.concatenate([before.owners(), day_itself.owners()])
     parts = (before, day_itself)

@@ -1,9 +1,9 @@
-"""Exhaustive ranking with exclusions: the exact twin of every index, and the engine of families that score all items."""
+"""Exhaustive ranking with exclusions: the exact twin of every index, the engine of families that score all items."""
 
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int64
 
 from retrieval.domain import UNKNOWN, Candidates, Queries
 
@@ -31,11 +31,22 @@ def top_k(scores: Float32[np.ndarray, "queries items"], k: int) -> Candidates:
     n = scores.shape[1]
     if k < n:
         items = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        _settle_ties(scores, items)
     else:
         items = np.broadcast_to(np.arange(n), scores.shape)
     kept = np.take_along_axis(scores, items, axis=1)
     order = np.lexsort((items, -kept), axis=1)
     return _padded(np.take_along_axis(items, order, axis=1), np.take_along_axis(kept, order, axis=1), k)
+
+
+def _settle_ties(scores: Float32[np.ndarray, "queries items"], items: Int64[np.ndarray, "queries k"]) -> None:
+    """Where the last place is shared, give it to the lowest item rows, in `items` itself."""
+    k = items.shape[1]
+    least = np.take_along_axis(scores, items, axis=1).min(axis=1)
+    shared = (np.count_nonzero(scores >= least[:, None], axis=1) > k) & (least > -np.inf)
+    for row in np.flatnonzero(shared):
+        above, equal = np.flatnonzero(scores[row] > least[row]), np.flatnonzero(scores[row] == least[row])
+        items[row] = np.concatenate([above, equal[: k - len(above)]])
 
 
 def concatenate(parts: list[Candidates], k: int) -> Candidates:
@@ -58,7 +69,7 @@ def keep_allowed(found: Candidates, queries: Queries, k: int) -> Candidates:
     return _padded(items[:, :k], scores[:, :k], k)
 
 
-def _padded(items: Int32[np.ndarray, "queries m"], scores: Float32[np.ndarray, "queries m"], k: int) -> Candidates:
+def _padded(items: Int[np.ndarray, "queries m"], scores: Float32[np.ndarray, "queries m"], k: int) -> Candidates:
     items = np.where(np.isneginf(scores), UNKNOWN, items).astype(np.int32)
     missing = max(0, k - items.shape[1])
     return Candidates(

@@ -1,4 +1,4 @@
-"""Named random generators from one root seed: the same name always gives the same stream, and no two names share one."""
+"""Named random generators from one root seed: the same name always gives the same stream, no two names share one."""
 
 import hashlib
 

@@ -131,7 +131,15 @@ def planted_world(
         days=days,
         items=_items(topic_of, generator(seed, "titles")),
         users=_users(n_users, generator(seed, "users")),
-        log=_log(days, topic_of, group_of, lands == 0, loyalty, events_per_user_day, generator(seed, "events")),
+        log=_log(
+            days,
+            topic_of=topic_of,
+            group_of=group_of,
+            may_be_chosen=lands == 0,
+            loyalty=loyalty,
+            events_per_user_day=events_per_user_day,
+            rng=generator(seed, "events"),
+        ),
         topic_of=topic_of,
         group_of=group_of,
         first_seen=pa.array([days[index] for index in lands], pa.date32()),
@@ -166,6 +174,7 @@ def _users(n_users: int, rng: np.random.Generator) -> pa.Table:
 
 def _log(
     days: tuple[dt.date, ...],
+    *,
     topic_of: np.ndarray,
     group_of: np.ndarray,
     may_be_chosen: np.ndarray,

@@ -47,7 +47,12 @@ class ItemFeatures:
 
 
 def read_tastes(
-    histories: Histories, profile: Ragged, features: ItemFeatures, n_profile: int, day: int, half_lives: tuple[float, ...]
+    histories: Histories,
+    profile: Ragged,
+    features: ItemFeatures,
+    n_profile: int,
+    day: int,
+    half_lives: tuple[float, ...],
 ) -> Tastes:
     """Bags as a day begins; entries are damped by a square root, so that staples do not drown the rest."""
     n_users, n_items = len(histories), features.matrix.shape[0]

@@ -38,7 +38,9 @@ def fit_two_tower(dataset: Dataset, config: TwoTowerConfig, *, seed: int, warm: 
     n_days = config.warm_days if warm is not None else config.train_days
     positives = dataset.histories.positives()
     if not positives.n_events:
-        raise ModelError(f"there is no positive event before day {dataset.day} to learn from. Land and load history first.")
+        raise ModelError(
+            f"there is no positive event before day {dataset.day} to learn from. Land and load history first."
+        )
     first = max(dataset.day - n_days, int(positives.times.min() // DAY) + 1)
     trainer = Trainer(model, dataset, config, rng)
     losses = trainer.fit(list(range(first, dataset.day)), config.warm_scale if warm is not None else 1.0)
@@ -90,6 +92,8 @@ class Trainer:
 
     def fit(self, days: list[int], scale: float) -> list[float]:
         """One step a day; the learning rate rises over the first tenth and falls over the second half."""
+        if not days:
+            return []
         catalogue, config = self.dataset.catalogue, self.config
         spans = config.trend_half_lives_days
         trends = Trends.before(self.dataset.histories, len(catalogue), catalogue.first_seen, spans, days[0])

@@ -25,7 +25,9 @@ class Trends:
     _events: "_EventsByDay"
 
     @classmethod
-    def before(cls, histories: Histories, n_items: int, first_seen: np.ndarray, half_lives: tuple[float, ...], day: int) -> Self:
+    def before(
+        cls, histories: Histories, n_items: int, first_seen: np.ndarray, half_lives: tuple[float, ...], day: int
+    ) -> Self:
         """The trends as they stood when a day began."""
         events = _EventsByDay.of(histories)
         start = min(events.first_day, day)
@@ -52,7 +54,7 @@ class Trends:
         return self.counts[middle] * np.float32(1 - 0.5 ** (1 / self.half_lives[middle]))
 
     def features(self) -> Float32[np.ndarray, "items features"]:
-        """Rates of choices and of first choices over each span, as logarithms and as square roots, and log age in days."""
+        """Rates of choices and of first choices over each span, as logarithms and square roots, and log age in days."""
         spans = np.asarray(self.half_lives + self.half_lives, np.float32)[:, None]
         rates = self.counts * (1 - 0.5 ** (1 / spans)) + FLOOR
         age = np.log1p(np.clip(self.day - self.first_seen, 0, 365)) / 2

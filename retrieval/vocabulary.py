@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from retrieval.errors import UnknownId
 
@@ -43,7 +43,7 @@ class Vocabulary:
             )
         return row
 
-    def names(self, rows: Iterable[int]) -> list[str]:
+    def names(self, rows: Iterable[int] | Int[np.ndarray, " rows"]) -> list[str]:
         return [self.ids[int(row)].as_py() for row in rows]
 
     @classmethod

@@ -1,0 +1,1 @@
+"""OUTSIDE: everything that has an address."""

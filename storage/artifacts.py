@@ -45,16 +45,16 @@ class ArtifactStore:
         sweep_staging(parent)
         with staged_folder(folder) as staging:
             facts = make(staging)
-            manifest = Manifest.of_folder(staging, facts)
-            manifest.write(staging)
-        return Artifact(Ref(str(folder), manifest.digest), facts, made_now=True)
+            Manifest.of_folder(staging, facts).write(staging)
+        manifest = Manifest.read(folder)  # another run's, when that was first
+        return Artifact(Ref(str(folder), manifest.digest), manifest.facts, made_now=True)
 
     def _finished(self, folder: Path) -> Artifact | None:
         if not (folder / MANIFEST).exists():
             shutil.rmtree(folder, ignore_errors=True)
             return None
-        manifest = Manifest.read(folder)
         try:
+            manifest = Manifest.read(folder)
             manifest.check(folder)
         except ArtifactError:
             shutil.rmtree(folder)

@@ -21,20 +21,23 @@ def sync_folder(folder: Path) -> None:
 
 def write_durable(path: Path, content: bytes) -> None:
     """Replace a file in one step: readers see the old bytes or the new ones."""
-    temporary = path.with_name(f".{path.name}.tmp")  # one name a target: what a killed writer left is written over
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+    temporary = _staging_beside(path)  # a name of its own: two writers at once never share a half-written file
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
     """A folder to fill beside `target`, which becomes `target` in one rename when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}"
+    staging = _staging_beside(target)
     staging.mkdir()
     try:
         yield staging
@@ -42,9 +45,11 @@ def staged_folder(target: Path) -> Iterator[Path]:
             if path.is_file():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
+            else:
+                sync_folder(path)
         sync_folder(staging)
         try:
-            os.rename(staging, target)
+            staging.rename(target)
         except OSError:
             if not target.is_dir():  # otherwise another run finished the same folder first: its content is the same
                 raise
@@ -57,12 +62,19 @@ def sweep_staging(parent: Path) -> int:
     """Remove what killed writers left in a folder, not what living ones still write; returns how much there was."""
     leftovers = [path for path in parent.glob(f"{STAGING}*") if not _is_alive(path)] if parent.is_dir() else []
     for leftover in leftovers:
-        shutil.rmtree(leftover, ignore_errors=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
     return len(leftovers)
 
 
+def _staging_beside(target: Path) -> Path:
+    return target.with_name(f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}")
+
+
 def _is_alive(staging: Path) -> bool:
-    """Whether the process that made a staging folder still runs on this machine."""
+    """Whether the process that made a staging file or folder still runs on this machine."""
     try:
         os.kill(int(staging.name.removeprefix(STAGING).split("-")[0]), 0)
     except (ProcessLookupError, ValueError):

@@ -30,16 +30,16 @@ class TextVectors:
         found = np.zeros(len(keys), bool)
         inside = places < len(known_keys)
         found[inside] = known_keys[places[inside]] == keys[inside]
-        missing = np.flatnonzero(~found)
-        if not len(missing):
+        if found.all():
             return known[places], 0
-        made = encode([texts[int(row)].as_py() for row in missing])
-        self._add(keys[missing], made)
+        new, firsts, again = np.unique(keys[~found], return_index=True, return_inverse=True)
+        made = encode([texts[int(row)].as_py() for row in np.flatnonzero(~found)[firsts]])
+        self._add(new, made)
         vectors = np.zeros((len(keys), made.shape[1]), np.float32)
-        vectors[missing] = made
+        vectors[~found] = made[again]
         if found.any():
             vectors[found] = known[places[found]]
-        return vectors, len(missing)
+        return vectors, len(new)
 
     def _load(self) -> tuple[np.ndarray, np.ndarray]:
         segments = sorted(path for path in self.folder.glob("segment-*") if path.is_dir())

@@ -47,8 +47,8 @@ def _agreed_precision(config: TextConfig, folder: Path, weights: str, probe: lis
         return "fp32"
     else:
         sample = probe[: config.probe_texts]
-        encoders = [_open(folder, weights, precision, config) for precision in ("fp32", "int8")]
-        agreement = neighbour_agreement(*[encoder.encode(sample) for encoder in encoders])
+        exact, rounded = (_open(folder, weights, precision, config).encode(sample) for precision in ("fp32", "int8"))
+        agreement = neighbour_agreement(exact, rounded)
         write_durable(measured, json.dumps({"agreement": agreement, "n_texts": len(sample)}).encode())
     return "int8" if agreement >= config.min_agreement else "fp32"
 

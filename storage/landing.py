@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,12 +79,16 @@ class Landing:
             newest = self.days(kind)[-1:]
             raise ContractError(
                 f"no {kind} landed for {day}: {folder} does not exist "
-                f"(newest landed day: {newest[0] if newest else 'none'}). Land the day's files there, or name another day."
+                f"(newest landed day: {newest[0] if newest else 'none'}). Land the day's files, or name another day."
             )
-        paths = sorted(p for p in filesystem.ls(folder, detail=False) if not p.rsplit("/", 1)[-1].startswith((".", "_")))
+        paths = sorted(
+            p for p in filesystem.ls(folder, detail=False) if not p.rsplit("/", 1)[-1].startswith((".", "_"))
+        )
         files = tuple(LandedFile(kind, day, path, self._format(path)) for path in paths)
         if not files:
-            raise ContractError(f"{folder} is empty: no {kind} landed for {day}. Land the day's files and run it again.")
+            raise ContractError(
+                f"{folder} is empty: no {kind} landed for {day}. Land the day's files and run it again."
+            )
         return Partition(kind, day, files, self._digest(paths))
 
     def columns(self, file: LandedFile) -> dict[str, pa.DataType] | None:
@@ -101,12 +104,14 @@ class Landing:
                 schema = pq.read_schema(source)
         except (pa.ArrowException, OSError) as error:
             raise ContractError(
-                f"{file.path} is not a whole Parquet file ({_first_line(error)}). It may be cut short or no Parquet at all: "
+                f"{file.path} is not a whole Parquet file ({_first_line(error)}). It may be cut short or no Parquet: "
                 f"land it again and run the day again."
             ) from error
         return {field.name: field.type for field in schema}
 
     def _format(self, path: str) -> str:
+        if set(path.rsplit("/", 1)[-1]) & set("*?["):
+            raise ContractError(f"{path} has *, ? or [ in its name, which readers take for a pattern. Rename the file.")
         for ending, name in FORMATS.items():
             if path.endswith(ending):
                 return name
@@ -115,10 +120,11 @@ class Landing:
     def _digest(self, paths: Iterable[str]) -> str:
         digest = hashlib.sha256()
         for path in paths:
-            digest.update(path.rsplit("/", 1)[-1].encode() + b"\0")
+            content = hashlib.sha256()
             with self.filesystem.open(path, "rb") as file:
                 while block := file.read(1 << 20):
-                    digest.update(block)
+                    content.update(block)
+            digest.update(path.rsplit("/", 1)[-1].encode() + b"\0" + content.digest())
         return digest.hexdigest()
 
     @staticmethod

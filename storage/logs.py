@@ -49,7 +49,7 @@ class StagedDays:
 
     def counts(self) -> list[DayCounts]:
         """What would be loaded of each partition, empty partitions included."""
-        found = {}
+        found: dict[tuple[Kind, dt.date], DayCounts] = {}
         for kind in KINDS:
             rows = self.connection.execute(
                 f"""SELECT day, count(*), count(*) FILTER (WHERE len(reasons) = 0 AND NOT is_duplicate),
@@ -63,18 +63,20 @@ class StagedDays:
     def reasons(self) -> dict[str, int]:
         """How many rows of all kinds carry each reason."""
         unions = " UNION ALL ".join(f"SELECT unnest(reasons) AS reason FROM judged_{kind}" for kind in KINDS)
-        rows = self.connection.execute(f"SELECT reason, count(*) FROM ({unions}) GROUP BY reason ORDER BY reason").fetchall()
+        rows = self.connection.execute(
+            f"SELECT reason, count(*) FROM ({unions}) GROUP BY reason ORDER BY reason"
+        ).fetchall()
         return dict(rows)
 
     def accept(self, checks: Mapping[dt.date, Sequence[Mapping[str, Any]]]) -> None:
-        """Replace, in the logs, the accepted days of events and all staged items and users; other days stay as they are.
+        """Replace, in the logs, accepted days of events and all staged items and users; other days stay as they are.
 
         `checks` gives the accepted days of events with the results of their checks.
         """
         counts = {(entry.kind, entry.day): entry for entry in self.counts()}
         accepted = [
             asdict(counts[partition.kind, partition.day])
-            | {"digest": partition.digest, "checks": json.dumps(list(checks.get(partition.day, ())), default=str)}
+            | {"digest": partition.digest, "checks": json.dumps(_checks_of(partition, checks), default=str)}
             for partition in self.partitions
             if partition.kind != "events" or partition.day in checks
         ]
@@ -85,7 +87,9 @@ class StagedDays:
         self.connection.unregister("accepted_rows")
         for kind in KINDS:
             self._replace(kind)
-        self.connection.execute("DELETE FROM partitions USING accepted a WHERE partitions.kind = a.kind AND partitions.day = a.day")
+        self.connection.execute(
+            "DELETE FROM partitions USING accepted a WHERE partitions.kind = a.kind AND partitions.day = a.day"
+        )
         self.connection.execute(
             "INSERT INTO partitions SELECT kind, day, digest, landed, loaded, refused, duplicates, checks FROM accepted"
         )
@@ -103,7 +107,8 @@ class StagedDays:
         self.connection.execute(
             f"""INSERT INTO quarantine SELECT '{kind}', day, file, line - first_line + 1, reasons,
                     coalesce(raw, to_json({{{content}}})::VARCHAR)
-                FROM judged_{kind} JOIN (SELECT file, min(line) AS first_line FROM judged_{kind} GROUP BY file) USING (file)
+                FROM judged_{kind}
+                JOIN (SELECT file, min(line) AS first_line FROM judged_{kind} GROUP BY file) USING (file)
                 WHERE day IN {days} AND len(reasons) > 0 ORDER BY line"""
         )
 
@@ -190,6 +195,10 @@ class Logs:
         return self.connection.sql(query("interactions"), params={"first": first, "last": last}).to_arrow_table()
 
 
+def _checks_of(partition: Partition, checks: Mapping[dt.date, Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    return list(checks.get(partition.day, ())) if partition.kind == "events" else []
+
+
 @contextmanager
 def open_logs(path: Path, *, read_only: bool = False) -> Iterator[Logs]:
     """Open the event store, made when it does not exist yet.
@@ -198,13 +207,17 @@ def open_logs(path: Path, *, read_only: bool = False) -> Iterator[Logs]:
         LogsError: when another process holds it, or it cannot be opened.
     """
     if read_only and not path.exists():
-        raise LogsError(f"{path} does not exist: nothing was loaded yet. Run `lamplighter nightly` or `backfill` first.")
+        raise LogsError(
+            f"{path} does not exist: nothing was loaded yet. Run `lamplighter nightly` or `backfill` first."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         connection = duckdb.connect(path, read_only=read_only, config=_CONFIG)
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise LogsError(f"{path} cannot be opened ({reason}). Wait for the other process to end, then repeat.") from error
+        raise LogsError(
+            f"{path} cannot be opened ({reason}). Wait for the other process to end, then repeat."
+        ) from error
     try:
         connection.execute("SET TimeZone = 'UTC'")
         if not read_only:
@@ -214,4 +227,7 @@ def open_logs(path: Path, *, read_only: bool = False) -> Iterator[Logs]:
         connection.close()
 
 
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}

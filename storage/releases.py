@@ -39,7 +39,6 @@ class Release:
         content: dict[str, Any] = json.loads((self.folder / RELEASE).read_text())
         return content
 
-
     def model(self, source: str) -> Ref | None:
         """The state of one of its sources, None when it has no such source."""
         folder = self.folder / SOURCES / source / MODEL
@@ -55,7 +54,7 @@ class ReleaseStore:
     def releases(self) -> list[Release]:
         """Every finished release, oldest day first."""
         folders = sorted(self.root.glob("*/")) if self.root.is_dir() else []
-        return [self._read(folder) for folder in folders if (folder / MANIFEST).exists()]
+        return [self._read(folder) for folder in folders if _is_finished(folder)]
 
     def get(self, id_: str) -> Release:
         """One release by its id.
@@ -64,9 +63,11 @@ class ReleaseStore:
             ReleaseError: when there is none of that id.
         """
         folder = self.root / id_
-        if Path(id_).name != id_ or not (folder / MANIFEST).exists():
-            known = ", ".join(release.id for release in self.releases()[-5:]) or "none"
-            raise ReleaseError(f"there is no release {id_!r} in {self.root} (newest: {known}). See `lamplighter releases list`.")
+        if (folder.parent, folder.name) != (self.root, id_) or not _is_finished(folder):
+            known = ", ".join([path.name for path in sorted(self.root.glob("*/")) if _is_finished(path)][-5:]) or "none"
+            raise ReleaseError(
+                f"there is no release {id_!r} in {self.root} (newest: {known}). See `lamplighter releases list`."
+            )
         return self._read(folder)
 
     def current_id(self) -> str | None:
@@ -76,8 +77,10 @@ class ReleaseStore:
             return str(json.loads(path.read_bytes())["release"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError) as error:
-            raise ReleaseError(f"{path} is damaged ({error}). Write it again by `lamplighter releases rollback --to ID`.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(
+                f"{path} is damaged ({error}). Write it again by `lamplighter releases rollback --to ID`."
+            ) from error
 
     def current(self) -> Release:
         """The live release.
@@ -141,12 +144,20 @@ class ReleaseStore:
         Raises:
             ReleaseError: when there is none, or it is torn.
         """
-        live = self.current()
-        target = to or live.parent
+        target = to or self.current().parent
         if target is None:
-            raise ReleaseError(f"release {live.id} is the first: there is none to go back to. Name one with --to ID.")
+            raise ReleaseError(
+                f"release {self.current_id()} is the first: there is none to go back to. Name one with --to ID."
+            )
+        try:
+            former = self.current_id()
+        except ReleaseError:
+            former = None  # a damaged pointer is what naming a release mends
+        else:
+            if former is None:
+                self.current()
         release = self.verify(target)
-        self._point(release.id, "rollback", live.id, at)
+        self._point(release.id, "rollback", former, at)
         return release
 
     def _point(self, id_: str, change: Change, former: str | None, at: dt.datetime) -> None:
@@ -158,17 +169,28 @@ class ReleaseStore:
             os.fsync(file.fileno())
 
     def _read(self, folder: Path) -> Release:
-        manifest = Manifest.read(folder)
-        facts = json.loads((folder / RELEASE).read_text())
-        return Release(
-            id=folder.name,
-            day=dt.date.fromisoformat(facts["day"]),
-            parent=facts["parent"],
-            recipe=f"{facts['recipe_name']} {facts['recipe_id']}",
-            digest=manifest.without(REPORT).digest,
-            n_bytes=manifest.size,
-            folder=folder,
-        )
+        try:
+            manifest = Manifest.read(folder)
+            facts = json.loads((folder / RELEASE).read_bytes())
+            return Release(
+                id=folder.name,
+                day=dt.date.fromisoformat(facts["day"]),
+                parent=facts["parent"],
+                recipe=f"{facts['recipe_name']} {facts['recipe_id']}",
+                digest=manifest.without(REPORT).digest,
+                n_bytes=manifest.size,
+                folder=folder,
+            )
+        except (ArtifactError, OSError, ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(
+                f"release {folder.name} is torn: {folder / RELEASE} and its manifest cannot be read ({error}). "
+                f"Remove {folder} and run its night again, or go back to another release."
+            ) from error
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether a folder is a release, not one that is being written."""
+    return not folder.name.startswith(".") and (folder / MANIFEST).exists()
 
 
 def as_json(release: Release) -> dict[str, Any]:

@@ -15,7 +15,7 @@ READERS = {
     "csv": "read_csv({files}, filename = true, all_varchar = true, header = true, delim = ',', quote = '\"', "
     "escape = '\"', strict_mode = true, hive_partitioning = false)",
     "jsonl": "read_json({files}, filename = true, format = 'newline_delimited', sample_size = -1, "
-    "map_inference_threshold = -1, hive_partitioning = false)",
+    "maximum_depth = 1, hive_partitioning = false)",  # deeper, an id that looks like a date or a UUID is rewritten
 }
 
 
@@ -27,7 +27,7 @@ def stage(connection: duckdb.DuckDBPyConnection, landing: Landing, kind: Kind, f
     """
     contract = CONTRACTS[kind]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE staged_{kind} ({_columns(contract)})")
-    if not landing.is_local:
+    if not landing.is_local and not connection.filesystem_is_registered(_protocol(landing)):
         connection.register_filesystem(landing.filesystem)
     alike: dict[tuple[str, tuple[tuple[str, str], ...]], list[LandedFile]] = defaultdict(list)
     for file in files:
@@ -40,7 +40,7 @@ def stage(connection: duckdb.DuckDBPyConnection, landing: Landing, kind: Kind, f
 
 def _columns(contract: TableContract) -> str:
     typed = ", ".join(f"{column.name} {_sql_type(column.type)}" for column in contract.columns)
-    return f"file VARCHAR, day DATE, {typed}, raw VARCHAR"
+    return f"file VARCHAR, day DATE, {typed}, raw VARCHAR, is_unreadable BOOLEAN"
 
 
 def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
@@ -60,13 +60,11 @@ def _insert(
     files: Sequence[LandedFile],
 ) -> None:
     values = {column.name: _normalised(column, found.get(column.name)) for column in contract.columns}
-    lossy = [
-        f"({values[column.name]} IS NULL AND {_quoted(column.name)} IS NOT NULL)"
-        for column in contract.columns
-        if column.name in found
-    ]
-    columns = f"""filename, regexp_extract(filename, '.*day=([0-9-]+)', 1)::DATE, {", ".join(values.values())},
-        CASE WHEN {" OR ".join(lossy)} THEN to_json(source)::VARCHAR END"""
+    given = {name: _as_text(name, found[name]) for name in values if name in found}
+    lossy = {name: f"coalesce({values[name]} IS NULL AND {text} <> '', false)" for name, text in given.items()}
+    unreadable = [test for name, test in lossy.items() if name != "occurred_at"]  # which has a reason of its own
+    columns = f"""filename, regexp_extract(filename, '.*/day=([0-9-]+)/', 1)::DATE, {", ".join(values.values())},
+        CASE WHEN {" OR ".join(lossy.values())} THEN to_json(source)::VARCHAR END, {" OR ".join(unreadable)}"""
 
     def select(chosen: Sequence[LandedFile]) -> str:
         return f"SELECT {columns} FROM {_reader(landing, chosen)} AS source"
@@ -74,9 +72,10 @@ def _insert(
     try:
         connection.execute(f"INSERT INTO staged_{contract.kind} {select(files)}")
     except duckdb.Error as error:
+        probe = connection.cursor()  # the failed insert has ended the transaction of `connection`
         for file in files:  # DuckDB does not always say which of many files it stumbled over
             try:
-                connection.execute(f"SELECT count(*) FROM ({select([file])})").fetchall()
+                probe.execute(f"SELECT max(hash(row)) FROM ({select([file])}) AS row").fetchall()
             except duckdb.Error as cause:
                 raise _unreadable(file, cause) from cause
         raise ContractError(f"the files of {contract.kind} cannot be read together: {error}") from error
@@ -88,16 +87,22 @@ def _normalised(column: Column, found: str | None) -> str:
     if found is None:
         return f"NULL::{target}"
     name = _quoted(column.name)
-    if found == "JSON" and not (pa.types.is_nested(column.type)):
-        name, found = f"({name} ->> '$')", "VARCHAR"  # values of mixed types come quoted
+    if found == "JSON":
+        name, found = _as_text(column.name, found), "VARCHAR"
     if column.type == TEXT_MAP:
-        text = f"{name}::VARCHAR" if found in ("VARCHAR", "JSON") else f"to_json({name})::VARCHAR"
-        return f"CASE WHEN json_valid({text}) THEN {text} END"
-    if pa.types.is_list(column.type) and found in ("VARCHAR", "JSON"):
-        return f"TRY(CAST({name}::VARCHAR::JSON AS {target}))"
+        text = name if found == "VARCHAR" else f"to_json({name})"
+        pairs = f"map_entries(TRY_CAST(TRY_CAST({text} AS JSON) AS MAP(VARCHAR, VARCHAR)))"
+        known = f"list_sort(list_filter({pairs}, lambda pair: pair.value IS NOT NULL))"
+        return f"to_json(map_from_entries({known}))::VARCHAR"  # one spelling, whatever the format and the order of keys
+    if pa.types.is_list(column.type) and found == "VARCHAR":
+        return f"TRY_CAST(TRY_CAST({name} AS JSON) AS {target})"
     if pa.types.is_timestamp(column.type) and found == "VARCHAR":
         return f"TRY_CAST(TRY_CAST({name} AS TIMESTAMPTZ) AS TIMESTAMP)"
     return f"TRY_CAST({name} AS {target})"
+
+
+def _as_text(name: str, found: str) -> str:
+    return f"({_quoted(name)} ->> '$')" if found == "JSON" else f"{_quoted(name)}::VARCHAR"
 
 
 def _sql_type(type_: pa.DataType) -> str:
@@ -116,6 +121,11 @@ def _reader(landing: Landing, files: Sequence[LandedFile]) -> str:
     protocol = "" if landing.is_local else f"{landing.uri.split('://', 1)[0]}://"
     paths = ", ".join("'" + (protocol + file.path).replace("'", "''") + "'" for file in files)
     return READERS[files[0].format].format(files=f"[{paths}]")
+
+
+def _protocol(landing: Landing) -> str:
+    names = landing.filesystem.protocol
+    return names if isinstance(names, str) else str(names[0])
 
 
 def _quoted(name: str) -> str:

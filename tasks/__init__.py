@@ -1,0 +1,1 @@
+"""STAGES: one a file, each finished work once and for all."""

@@ -8,9 +8,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from retrieval.evaluation import ask
 from retrieval.index import build_index as build
 from retrieval.index import tune
+from retrieval.queries import ask
 from retrieval.retrievers.protocol import Encoder
 from retrieval.seeds import generator
 from storage.bundle import INDEX, QUALITY, VECTORS

@@ -29,15 +29,17 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
         fresh = dataset.catalogue.fresh(day_number(night.day))
         everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
         fitted = {name: source.restore(recipe, name) for name, source in sources.items()}
-        scores, costs = [], {}
-        for pairs, holdout in (("all", everything), ("new", everything.new_only())):
+        scores, costs = [], dict[str, float]()
+        for pairs, holdout in everything.both().items():
             found = {}
             for name, source in fitted.items():
                 start = time.perf_counter()
                 found[name] = source.retrieve(holdout.queries, max(K, recipe.blend.depth))
                 costs[name] = round(1e6 * (time.perf_counter() - start) / max(len(holdout.queries), 1), 1)
             found = with_blend(found, recipe.blend, K)
-            scores += [asdict(score(name, pairs, ranking, holdout, fresh, recipe.seed)) for name, ranking in found.items()]
+            scores += [
+                asdict(score(name, pairs, ranking, holdout, fresh, recipe.seed)) for name, ranking in found.items()
+            ]
         (folder / SCORES).write_text(json.dumps(scores, indent=1))
         return {"microseconds_per_query": costs}
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from retrieval.errors import DayRefused
 from retrieval.progress import advance
@@ -55,7 +55,7 @@ def ingest(
             verdicts = judge_days(staged.metrics(rules), rules)
             accepted = {day: checks for day, checks in verdicts.items() if not blocking(checks)}
             staged.accept({day: [asdict(check) for check in checks] for day, checks in accepted.items()})
-            counts, reasons = staged.counts(), staged.reasons()
+            counts, reasons = [_as_decided(entry, accepted) for entry in staged.counts()], staged.reasons()
         checks = [check for found in verdicts.values() for check in found]
         if required is not None and required not in verdicts:
             counts, reasons, recorded = logs.recorded(required)
@@ -78,7 +78,16 @@ def require(ingested: Ingested, day: dt.date) -> None:
         DayRefused: with every critical rule that failed.
     """
     if day in ingested.refused:
-        raise DayRefused(f"the events of {day} are refused; logs and live release stay as they were: {ingested.refused[day]}")
+        raise DayRefused(
+            f"the events of {day} are refused; logs and live release stay as they were: {ingested.refused[day]}"
+        )
+
+
+def _as_decided(counts: DayCounts, accepted: Mapping[dt.date, object]) -> DayCounts:
+    """The counts of a partition; of a refused day every row is refused."""
+    if counts.kind != "events" or counts.day in accepted:
+        return counts
+    return replace(counts, loaded=0, refused=counts.landed, duplicates=0)
 
 
 def _to_load(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.dataset import day_number
+from retrieval.progress import advance
 from storage.bundle import (
     BEFORE,
     CATALOGUE,
@@ -69,8 +70,11 @@ def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.da
     """
     store = ReleaseStore(night.lake.releases)
     id_ = parts.release_id(night)
+    advance("publish", 0, 1)
     release = store.add(id_, lambda folder: _fill(folder, night, parts, report, id_))
-    return release, store.publish(id_, at=at) if promote else store.current_id() == id_
+    is_live = store.publish(id_, at=at) if promote else store.current_id() == id_
+    advance("publish", 1, 1)
+    return release, is_live
 
 
 def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> None:

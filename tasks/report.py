@@ -90,7 +90,8 @@ def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
 
 
 def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
-    store, nights, id_ = ReleaseStore(night.lake.releases), [], parts.parent
+    store, id_ = ReleaseStore(night.lake.releases), parts.parent
+    nights: list[dict[str, Any]] = []
     while id_ is not None and len(nights) < N_EARLIER_NIGHTS:
         release = store.get(id_)
         nights.append({"day": release.day.isoformat(), "scores": read_scores(release.folder)})
@@ -103,9 +104,7 @@ def _samples(night: Night, parts: Parts) -> tuple[list[SampleUser], list[SampleI
     recipe, learnt, today = night.recipe, read_dataset(parts.prepared, night.day), read_held_out(parts.prepared)
     dataset = serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
-    recommender = Recommender(
-        parts.release_id(night), dataset, sources, recipe.blend, recipe.serving.exclude_seen
-    )
+    recommender = Recommender(parts.release_id(night), dataset, sources, recipe.blend, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
     users = [_user(parts, recommender, user) for user in rng.permutation(active)[:N_SAMPLES]]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prefect import task
 
@@ -49,7 +49,7 @@ class Night:
 
 def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
     """A Prefect task without result caching: finished artifact folders are what resume rests on."""
-    made: Callable[[F], F] = task(
+    made: Any = task(
         name=name,
         task_run_name=name,
         persist_result=False,
@@ -58,7 +58,7 @@ def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
         retry_delay_seconds=list(RETRY_SECONDS[:retries]),
         retry_condition_fn=_is_passing,
     )
-    return made
+    return cast(Callable[[F], F], made)
 
 
 def _is_passing(_task: Any, _run: Any, state: Any) -> bool:

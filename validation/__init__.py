@@ -1,0 +1,1 @@
+"""TRUST: what a day of logs has to be like."""

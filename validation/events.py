@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "outside_day": "occurred_at lies outside the day of the partition",
     "unknown_item": "the item was in no catalogue landed up to that day",
     "ends_before_start": "available_until is before available_from",
+    "unreadable_value": "a value is there but cannot be read as its column's type",
 }
 """Why a row is set aside; documented in docs/data-contract.md."""
 
@@ -33,7 +34,7 @@ CURES: dict[str, str] = {
     "n_rows": "Land the day's events again.",
     "null_share": "Fix the export's user_id and item_id, or raise rules.max_null_share.",
     "unknown_action_share": "Add the new actions to the recipe's actions, or raise rules.max_unknown_action_share.",
-    "outside_day_share": "Land each event under the day of its occurred_at in UTC, or raise rules.max_outside_day_share.",
+    "outside_day_share": "Land each event under the UTC day of its occurred_at, or raise rules.max_outside_day_share.",
     "unknown_item_share": "Land the missing items under items/, or raise rules.max_unknown_item_share.",
     "duplicate_share": "Look for a retried export, or raise rules.max_duplicate_share.",
     "refused_share": "Look at the reasons in the quarantine, or raise rules.max_refused_share.",
@@ -95,7 +96,11 @@ def judge_days(metrics: pa.Table, rules: Rules) -> dict[dt.date, list[Check]]:
 def _validate(frame: pd.DataFrame, suite: list[gxe.Expectation]) -> list[Any]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    batch = context.data_sources.add_pandas("metrics").add_dataframe_asset("days").add_batch_definition_whole_dataframe("all")
+    batch = (
+        context.data_sources.add_pandas("metrics")
+        .add_dataframe_asset("days")
+        .add_batch_definition_whole_dataframe("all")
+    )
     validated = batch.get_batch({"dataframe": frame}).validate(
         gx.ExpectationSuite("days", expectations=suite),
         result_format={"result_format": "COMPLETE"},

@@ -21,6 +21,10 @@ class Sizes:
     dim: int
 
 
+SPREAD = 0.02
+"""How far apart features start: little, so that one seldom met says little instead of something random."""
+
+
 class Table(nn.Module):
     """An embedding table that sums up sparse bags of its rows; only the rows of a batch get gradients and updates."""
 
@@ -47,9 +51,9 @@ class Tables(nn.Module):
             return Table(rows, sizes.dim, spread, generator)
 
         self.item = table(sizes.n_items, 0.05)
-        self.item_feature = table(sizes.n_item_features, 0.1)
+        self.item_feature = table(sizes.n_item_features, SPREAD)
         self.chosen_item = table(sizes.n_items, 0.05)
-        self.chosen_feature = nn.ModuleList(table(sizes.n_item_features, 0.1) for _ in range(sizes.n_spans))
+        self.chosen_feature = nn.ModuleList(table(sizes.n_item_features, SPREAD) for _ in range(sizes.n_spans))
         self.user_feature = table(sizes.n_user_features, 0.02)
 
     def of_items(self) -> list[nn.Parameter]:
@@ -71,6 +75,7 @@ class ItemTower(nn.Module):
         super().__init__()
         self.text = nn.Linear(sizes.text_dim, sizes.dim, bias=False)
         self.body = _residual(sizes.dim)
+        self.width = sizes.dim + sizes.n_trends + 1
         self.worth = nn.Linear(sizes.n_trends, 1)
         self.worth_bent = nn.Sequential(nn.Linear(sizes.n_trends, 24), nn.GELU(), nn.Linear(24, 1))
         nn.init.zeros_(self.worth.weight)
@@ -112,8 +117,10 @@ class TwoTower(nn.Module):
     def __init__(self, sizes: Sizes, temperature: float, generator: torch.Generator) -> None:
         super().__init__()
         self.tables = Tables(sizes, generator)
-        self.item_tower = ItemTower(sizes)
-        self.user_tower = UserTower(sizes, temperature)
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator alone
+            torch.default_generator.manual_seed(int(torch.randint(1 << 62, (), generator=generator)))
+            self.item_tower = ItemTower(sizes)
+            self.user_tower = UserTower(sizes, temperature)
 
     def of_towers(self) -> list[nn.Parameter]:
         """The layers after the tables."""

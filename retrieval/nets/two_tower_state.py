@@ -24,10 +24,15 @@ def to_state(model: TwoTower, dataset: Dataset, losses: list[float]) -> State:
     model.eval()
     features, fields = dataset.catalogue.features, dataset.catalogue.feature_fields()
     arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays["balance"] = np.ones(model.item_tower.width, np.float32)
     arrays |= {"features.offsets": features.offsets, "features.values": features.values, "features.fields": fields}
     graphs, difference = _graphs(model)
     newest = losses[-10:]
-    facts = {"loss": round(float(np.mean(newest)), 4) if newest else None, "n_steps": len(losses), "onnx_error": difference}
+    facts: dict[str, object] = {
+        "loss": round(float(np.mean(newest)), 4) if newest else None,
+        "n_steps": len(losses),
+        "onnx_error": difference,
+    }
     return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset).items()})
 
 

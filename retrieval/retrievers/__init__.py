@@ -9,4 +9,8 @@ from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.two_tower import TwoTowerConfig
 
 AnyFamily = Annotated[PopularConfig | ItemKnnConfig | TwoTowerConfig, Field(discriminator="kind")]
-FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | TwoTowerConfig], ...] = (PopularConfig, ItemKnnConfig, TwoTowerConfig)
+FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | TwoTowerConfig], ...] = (
+    PopularConfig,
+    ItemKnnConfig,
+    TwoTowerConfig,
+)

@@ -103,9 +103,7 @@ def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:
     return sp.csr_array((ones, seen.values, seen.offsets), (len(seen), n_items))
 
 
-def _best(
-    owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int
-) -> sp.csr_array:
+def _best(owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int) -> sp.csr_array:
     """The n largest values of each row, ties to the lower column."""
     order = np.lexsort((others, -values, owners))
     owners, others, values = owners[order], others[order], values[order]

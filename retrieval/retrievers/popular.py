@@ -26,7 +26,9 @@ class PopularConfig(FamilyConfig):
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "Popular":
         positives = dataset.histories.positives()
         age_days = (dataset.day * DAY - positives.times) / DAY
-        weights = np.where(age_days <= self.window_days, positives.weights * 0.5 ** (age_days / self.half_life_days), 0.0)
+        weights = np.where(
+            age_days <= self.window_days, positives.weights * 0.5 ** (age_days / self.half_life_days), 0.0
+        )
         counts = np.bincount(positives.items, weights, minlength=len(dataset.catalogue))
         return Popular(counts.astype(np.float32))
 

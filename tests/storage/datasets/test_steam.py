@@ -61,7 +61,7 @@ def test_a_game_that_the_catalogue_repeats_is_one_item(shop: Query) -> None:
 
 
 def test_games_land_when_released_but_never_after_their_first_review(shop: Query) -> None:
-    days = {item: day for item, day in shop("SELECT item_id, day::VARCHAR FROM items")}
+    days = dict(shop("SELECT item_id, day::VARCHAR FROM items"))
     assert (days["1"], days["3"], days["4"]) == ("2011-01-01", "2013-07-01", "2011-01-01")
     assert "2011-02-23" <= days["2"] <= "2011-03-01"
 

@@ -1,0 +1,38 @@
+"""What many tests stand on: a landed world and one Prefect server for all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import QUICK_RECIPE, Place, land
+
+import flows  # switches telemetry off before Prefect or Great Expectations is imported
+from retrieval.synthetic import planted_world
+from storage.layout import Lake
+
+assert flows.__doc__
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Sixteen days of a small world, all landed, nothing loaded."""
+    world = planted_world(n_users=60, n_items=80, n_days=16)
+    landing = tmp_path / "landing"
+    land(landing, "users", world.days[0], world.users)
+    for day in world.days:
+        land(landing, "events", day, world.events(day))
+        items = world.landed_items(day)
+        if items.num_rows:
+            land(landing, "items", day, items)
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(QUICK_RECIPE)
+    return Place(world, Lake(tmp_path / "lake"), landing, recipe)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A real Prefect server on a free port with a home of its own; it ends with the tests."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield

@@ -1,0 +1,100 @@
+"""Metrics are their definitions, and an interval is around its mean."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval import metrics
+from retrieval.domain import UNKNOWN, Candidates, Ragged
+
+N_ITEMS = 12
+CASES = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=8),
+        st.sets(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6),
+    ),
+    min_size=1,
+    max_size=6,
+)
+Cases = list[tuple[list[int], set[int]]]
+
+
+def arrays(cases: Cases) -> tuple[Candidates, Ragged]:
+    items = np.full((len(cases), 8), UNKNOWN, np.int32)
+    for row, (ranking, _) in enumerate(cases):
+        items[row, : len(ranking)] = ranking
+    owners = np.array([row for row, (_, targets) in enumerate(cases) for _ in targets])
+    values = np.array([item for _, targets in cases for item in sorted(targets)])
+    return Candidates(items, np.zeros(items.shape, np.float32)), Ragged.from_owners(owners, values, len(cases))
+
+
+def recall_by_hand(ranking: list[int], targets: set[int], k: int) -> float:
+    return len(targets & set(ranking[:k])) / len(targets)
+
+
+def ndcg_by_hand(ranking: list[int], targets: set[int], k: int) -> float:
+    gained = sum(1 / math.log2(rank + 1) for rank, item in enumerate(ranking[:k], start=1) if item in targets)
+    perfect = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(targets)) + 1))
+    return gained / perfect
+
+
+@given(CASES, st.integers(1, 12))
+def test_recall_and_ndcg_are_their_definitions(cases: Cases, k: int) -> None:
+    found, targets = arrays(cases)
+    hit = metrics.hits(found, targets, N_ITEMS)
+    np.testing.assert_allclose(metrics.recall(hit, targets, k), [recall_by_hand(*case, k) for case in cases])
+    np.testing.assert_allclose(metrics.ndcg(hit, targets, k), [ndcg_by_hand(*case, k) for case in cases])
+
+
+@given(CASES, st.integers(1, 12))
+def test_coverage_is_the_share_of_items_that_anybody_was_shown(cases: Cases, k: int) -> None:
+    shown = {item for ranking, _ in cases for item in ranking[:k]}
+    assert metrics.coverage(arrays(cases)[0], N_ITEMS, k) == len(shown) / N_ITEMS
+
+
+def test_known_rankings_have_known_scores() -> None:
+    found, targets = arrays([([3, 1, 2], {1}), ([1, 2], {1, 2}), ([], {0})])
+    hit = metrics.hits(found, targets, N_ITEMS)
+    np.testing.assert_allclose(metrics.ndcg(hit, targets, 10), [1 / math.log2(3), 1.0, 0.0])
+    np.testing.assert_allclose(metrics.recall(hit, targets, 1), [0.0, 0.5, 0.0])
+
+
+def test_padding_is_never_a_hit() -> None:
+    # The key of an unknown item would be that of the query before with its last item.
+    found, targets = arrays([([], {N_ITEMS - 1}), ([], {0})])
+    assert not metrics.hits(found, targets, N_ITEMS).any()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.integers(0, 5))
+def test_interval_contains_the_mean(values: list[float], seed: int) -> None:
+    found = metrics.estimate(np.array(values), np.random.default_rng(seed))
+    assert found.mean == pytest.approx(np.mean(values))
+    assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
+
+
+def test_interval_shrinks_with_the_root_of_the_users() -> None:
+    values = np.random.default_rng(0).random(6400)
+
+    def width(n: int) -> float:
+        found = metrics.estimate(values[:n], np.random.default_rng(1))
+        return found.high - found.low
+
+    assert width(100) / width(6400) == pytest.approx(8, rel=0.25)
+    normal = 2 * 1.96 * values.std() / math.sqrt(len(values))
+    assert width(6400) == pytest.approx(normal, rel=0.1)
+
+
+def test_interval_of_nobody_is_zero_and_of_equals_a_point() -> None:
+    assert metrics.estimate(np.zeros(0), np.random.default_rng(0)) == metrics.Estimate(0.0, 0.0, 0.0)
+    found = metrics.estimate(np.full(9, 0.5), np.random.default_rng(0))
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))
+
+
+def test_the_same_generator_resamples_the_same_users() -> None:
+    values = np.random.default_rng(0).random(50)
+    one, other = (metrics.estimate(v, np.random.default_rng(3)) for v in (values, values + 0.25))
+    assert other.low - one.low == pytest.approx(0.25)
+    assert other.high - one.high == pytest.approx(0.25)

@@ -1,0 +1,51 @@
+"""Every entrypoint, schedule and recipe that is deployed can be loaded."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.client.schemas.schedules import CronSchedule
+
+from retrieval.recipe import Recipe
+from storage.datasets import DATASETS
+
+DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
+DECLARED = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())["deployments"]
+RECIPES = sorted((DEPLOYMENTS / "recipes").glob("*.toml"))
+
+
+def entry(deployment: dict[str, str]) -> Flow[..., object]:
+    module, name = deployment["entrypoint"].rsplit(".", 1)
+    flow = getattr(importlib.import_module(module), name)
+    assert isinstance(flow, Flow)
+    return flow
+
+
+@pytest.mark.parametrize("deployment", DECLARED, ids=lambda deployment: deployment["name"])
+def test_an_entrypoint_is_a_flow_that_takes_the_declared_parameters(deployment: dict[str, dict[str, object]]) -> None:
+    properties = entry(deployment).parameters.properties  # type: ignore[arg-type]
+    assert set(deployment.get("parameters", {})) <= set(properties)
+
+
+def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:
+    (nightly,) = [deployment for deployment in DECLARED if deployment["name"] == "nightly"]
+    (schedule,) = nightly["schedules"]
+    assert schedule["timezone"] == "UTC"
+    CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+    assert nightly["concurrency_limit"]["limit"] == 1
+
+
+def test_a_backfill_promotes_nothing_unless_asked() -> None:
+    (backfill,) = [deployment for deployment in DECLARED if deployment["name"] == "backfill"]
+    assert backfill["parameters"]["promote"] is False
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_loads_and_is_called_like_its_file(path: Path) -> None:
+    assert Recipe.read(path).name == path.stem
+
+
+def test_every_data_set_has_a_recipe() -> None:
+    assert {path.stem for path in RECIPES} == set(DATASETS)
