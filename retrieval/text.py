@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +15,7 @@ from retrieval.rules import FrozenModel
 BATCH = 32
 
 
+@runtime_checkable
 class TextEncoder(Protocol):
     """Texts in, unit vectors out."""
 

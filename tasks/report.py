@@ -107,7 +107,7 @@ def _samples(night: Night, parts: Parts) -> tuple[list[SampleUser], list[SampleI
     recommender = Recommender(parts.release_id(night), dataset, sources, recipe.blend, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
-    users = [_user(parts, recommender, user) for user in rng.permutation(active)[:N_SAMPLES]]
+    users = [_user(parts, recommender, int(user)) for user in rng.permutation(active)[:N_SAMPLES]]
     items = rng.permutation(np.unique(today.items))[:N_SAMPLES]
     fresh = rng.permutation(np.flatnonzero(dataset.catalogue.fresh(day_number(night.day))))[:N_SAMPLES]
     return users, _items(parts, recommender, items), _items(parts, recommender, fresh)

@@ -1,16 +1,26 @@
 """What many tests stand on: a landed world and one Prefect server for all."""
 
+import atexit
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from places import QUICK_RECIPE, Place, land
+from jaxtyping import install_import_hook
 
 import flows  # switches telemetry off before Prefect or Great Expectations is imported
-from retrieval.synthetic import planted_world
-from storage.layout import Lake
 
 assert flows.__doc__
+with install_import_hook("retrieval", "shapes.check"):
+    from places import QUICK_RECIPE, Place, land
+
+    import retrieval.recommender
+    import retrieval.training
+    from retrieval.synthetic import planted_world
+
+assert retrieval.recommender.__doc__ and retrieval.training.__doc__
+from storage.layout import Lake  # noqa: E402
 
 
 @pytest.fixture
@@ -36,3 +46,21 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End without tearing the interpreter down: DuckDB's bindings would complain, after pytest's closing line, of
+    references that Prefect's engine still holds."""
+    if not hasattr(config, "workerinput"):
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_exit_status[-1] if _exit_status else 0)
+
+
+_exit_status: list[int] = []
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    _exit_status.append(int(exitstatus))

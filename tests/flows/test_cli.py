@@ -135,7 +135,7 @@ def test_what_a_user_gets_wrong_is_one_sentence(
     assert "there is no recipe named 'nope'" in complaint(
         capsys, "nightly", "--day", "2024-01-05", "--recipe", "nope", *lake
     )
-    assert "known" in complaint(capsys, "import", "nope", "--to", str(tmp_path / "landing"))
+    assert "Choose one of" in complaint(capsys, "import", "nope", "--to", str(tmp_path / "landing"))
     run("nightly", "--day", str(place.last_day), *place.options)
     assert "user 'nobody' is not in this release" in complaint(capsys, "recommend", "--user", "nobody", *lake)
     assert "item 'nothing' is not in this release" in complaint(capsys, "similar", "--item", "nothing", *lake)

@@ -1,20 +1,21 @@
 """`kill -9` in any stage: the same command finishes the night, and the live release is readable throughout."""
 
+import datetime as dt
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from places import Place
 from prefect.settings import PREFECT_API_URL
 
-from flows.nightly import nightly
 from storage.layout import Lake
 from storage.logs import open_logs
-from storage.releases import ReleaseStore
+from storage.releases import Release, ReleaseStore
 
 STAGES = [
     "ingest",
@@ -33,8 +34,15 @@ STAGES = [
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
-def start(place: Place) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "nightly", "--day", str(place.last_day)]
+def start(place: Place, day: dt.date | None = None) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-c",
+        "from flows.cli import main; main()",
+        "nightly",
+        "--day",
+        str(day or place.last_day),
+    ]
     environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [*command, *place.options], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -73,19 +81,25 @@ class Reader(threading.Thread):
                 self.faults.append(fault)
 
 
+def finish(place: Place, day: dt.date) -> Release:
+    """Run a night to its end."""
+    process = start(place, day)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    return ReleaseStore(place.lake.releases).current()
+
+
 @pytest.fixture
 def expected(place: Place) -> str:
     """The digest of the release that the two nights give when nobody disturbs them."""
-    calm = Lake(place.lake.root.with_name("calm"))
-    for day in (place.world.days[-2], place.last_day):
-        result = nightly(day, str(place.recipe_file), str(calm.root), str(place.landing))
-    return result.release.digest
+    calm = replace(place, lake=Lake(place.lake.root.with_name("calm")))
+    return [finish(calm, day) for day in place.world.days[-2:]][-1].digest
 
 
 @pytest.fixture
 def reader(place: Place, expected: str) -> Iterator[Reader]:
     """A reader of the release of the night before."""
-    nightly(place.world.days[-2], str(place.recipe_file), str(place.lake.root), str(place.landing))
+    finish(place, place.world.days[-2])
     thread = Reader(place)
     thread.start()
     yield thread
@@ -94,10 +108,7 @@ def reader(place: Place, expected: str) -> Iterator[Reader]:
 
 
 def finish_and_compare(place: Place, reader: Reader, expected: str) -> None:
-    process = start(place)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    live = ReleaseStore(place.lake.releases).current()
+    live = finish(place, place.last_day)
     assert live.day == place.last_day
     assert live.digest == expected
     assert not reader.faults
