@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from flows.nightly import NightResult, run_night
+from flows.nightly import START, NightResult, run_night
 from flows.settings import Settings
 from retrieval.errors import ContractError
+from retrieval.progress import advance
 from tasks.ingest import Ingested, ingest
 from tasks.run import Night
 
@@ -34,6 +35,7 @@ def backfill(
 
     Nothing becomes live unless `promote` is set, and never a release of an earlier day than the live one.
     """
+    advance(START, 1, 1)
     if end < start:
         raise ContractError(f"the backfill ends on {end}, before it starts on {start}. Swap the two days.")
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)

@@ -1,7 +1,6 @@
 """The command `lamplighter`: libraries are imported where they are used, so no answer waits for an orchestrator."""
 
 import atexit
-import datetime as dt
 import os
 import sys
 from pathlib import Path
@@ -10,27 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from flows import console
+from flows.cli_releases import releases_app, store_of
+from flows.options import Day, Json, Lake, Landing, RecipeOption
 from flows.settings import Settings
 from retrieval.errors import LamplighterError
+from retrieval.progress import advance
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Keeps a recommender's retrieval index fresh and honest, every night.",
 )
-releases_app = typer.Typer(no_args_is_help=True, help="Look at releases, check them, go back to one.")
 app.add_typer(releases_app, name="releases")
-
-Lake = Annotated[Path | None, typer.Option(help="Root folder of all state [env: LAMPLIGHTER_LAKE; default ./lake]")]
-Landing = Annotated[
-    str | None, typer.Option(help="Folder or URI where days land [env: LAMPLIGHTER_LANDING; default <lake>/landing]")
-]
-RecipeOption = Annotated[
-    str | None,
-    typer.Option(help="A recipe's file, or the name of one in deployments/recipes [env: LAMPLIGHTER_RECIPE]"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output")]
-Day = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="A UTC date, YYYY-MM-DD")]
 
 
 @app.command()
@@ -54,11 +44,13 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
+    from flows.nightly import START
     from flows.nightly import nightly as run
     from flows.show import night_as_json, show_night
 
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     with console.progress_shown(quiet=json):
+        advance(START, 0, 1)
         result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote)
     console.print_json(night_as_json(result)) if json else show_night(result)
 
@@ -76,10 +68,12 @@ def backfill(
 ) -> None:
     """Load every landed day of a span in one pass; with --train, run a night for each."""
     from flows.backfill import backfill as run
+    from flows.nightly import START
     from flows.show import backfill_as_json, show_backfill
 
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     with console.progress_shown(quiet=json):
+        advance(START, 0, 1)
         result = run(
             start.date(),
             end.date(),
@@ -106,7 +100,6 @@ def import_(
     """Turn a public data set into a landing zone, day by day."""
     from dataclasses import asdict
 
-    from retrieval.progress import advance
     from storage.datasets import import_dataset
 
     target = to or Settings.given(lake=lake, landing=landing).landing_uri
@@ -166,67 +159,6 @@ def status(lake: Lake = None, json: Json = False) -> None:
     console.print_json(found) if json else show_status(found)
 
 
-@releases_app.command(name="list")
-def list_releases(lake: Lake = None, json: Json = False) -> None:
-    """Every release, oldest day first."""
-    from storage.releases import as_json
-
-    store = _store(lake)
-    live = store.current_id()
-    found = [as_json(release) | {"is_live": release.id == live} for release in store.releases()]
-    if json:
-        console.print_json(found)
-    else:
-        columns = ("id", "day", "recipe", "n_bytes", "parent", "is_live")
-        console.print_table(
-            f"Releases in {store.root}", columns, [[entry[name] for name in columns] for entry in found]
-        )
-
-
-@releases_app.command()
-def show(
-    id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None,
-    lake: Lake = None,
-    json: Json = False,
-) -> None:
-    """One release: what it was made of and how good it is."""
-    from flows.status import release_as_json, show_release
-
-    store = _store(lake)
-    release = store.get(id) if id else store.current()
-    found = release_as_json(release, is_live=release.id == store.current_id())
-    console.print_json(found) if json else show_release(found)
-
-
-@releases_app.command()
-def verify(
-    id: Annotated[str | None, typer.Argument(help="[default: the live one]")] = None,
-    lake: Lake = None,
-    json: Json = False,
-) -> None:
-    """Compare every byte of a release with its manifest."""
-    store = _store(lake)
-    release = store.verify(id or store.current().id)
-    found = {"id": release.id, "digest": release.digest, "n_bytes": release.n_bytes, "is_whole": True}
-    console.print_json(found) if json else console.out.print(
-        f"{release.id} is whole: {release.n_bytes:,} bytes as listed."
-    )
-
-
-@releases_app.command()
-def rollback(
-    to: Annotated[str | None, typer.Option(help="A release's id [default: the one the live one was made from]")] = None,
-    lake: Lake = None,
-    json: Json = False,
-) -> None:
-    """Make an earlier release the live one."""
-    store = _store(lake)
-    former = store.current_id()
-    release = store.rollback(to, at=dt.datetime.now(dt.UTC))
-    found = {"id": release.id, "from": former}
-    console.print_json(found) if json else console.out.print(f"{release.id} is live; before it was {former}.")
-
-
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code: 1, and one sentence, for what a user or their data can cause."""
     # The person at the terminal gets progress and one sentence; the run's own log is in the Prefect UI.
@@ -234,7 +166,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         app(arguments)
     except LamplighterError as error:
-        console.err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        console.complain("error:", str(error))
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
@@ -255,16 +187,10 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _store(lake: Path | None) -> Any:
-    from storage.releases import ReleaseStore
-
-    return ReleaseStore(Settings.given(lake=lake).place.releases)
-
-
 def _open(lake: Path | None, release: str | None) -> tuple[Any, Path]:
     from storage.reader import open_release
 
-    store = _store(lake)
+    store = store_of(lake)
     folder = (store.get(release) if release else store.current()).folder
     return open_release(folder), folder
 
@@ -281,6 +207,7 @@ def _described(folder: Path, rows: Any, scores: Any) -> list[dict[str, Any]]:
             "item_id": item["item_id"],
             "title": item["title"],
             "topics": item["topics"],
+            "details": item["details"],
             "score": round(score, 5),
         }
         for rank, (item, (_, score)) in enumerate(zip(shown, kept, strict=True), start=1)
@@ -291,9 +218,6 @@ def _answer(json: bool, document: dict[str, Any], title: str, items: list[dict[s
     if json:
         console.print_json(document)
         return
-    rows = [(i["rank"], i["item_id"], i["title"], " › ".join(i["topics"] or []), i["score"]) for i in items]
-    console.print_table(f"{title} (release {document['release']})", ("rank", "item", "title", "topics", "score"), rows)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    rows = [(i["rank"], i["item_id"], i["title"], i["details"], " › ".join(i["topics"]), i["score"]) for i in items]
+    columns = ("rank", "item", "title", "details", "topics", "score")
+    console.print_table(f"{title} (release {document['release']})", columns, rows)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,8 +22,11 @@ from rich.table import Table
 
 from retrieval.progress import listening
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDTH = 120
+"""Columns where the output is no terminal that says how wide it is."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
 
 
 def print_json(value: Any) -> None:
@@ -47,13 +51,18 @@ def print_facts(facts: Mapping[str, Any]) -> None:
         out.print(f"{name.replace('_', ' '):<14} {cell(value)}", soft_wrap=True)
 
 
+def complain(what: str, sentence: str) -> None:
+    """One sentence on standard error."""
+    err.print(f"[bold red]{what}[/] {escape(sentence)}", soft_wrap=True)
+
+
 def cell(value: Any) -> str:
-    """A value as a person reads it."""
+    """A value as a person reads it; what logs call things is never markup."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
 @contextmanager

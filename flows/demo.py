@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from flows.backfill import BackfillResult, backfill
-from flows.nightly import NightResult, nightly
+from flows.nightly import START, NightResult, nightly
 from flows.settings import Settings
 from retrieval.progress import advance
 from storage.datasets import ImportSummary, import_dataset
@@ -30,6 +30,7 @@ def demo(settings: Settings) -> DemoResult:
         landing=settings.landing_uri,
         progress=lambda done, total, what: advance(f"import {DATASET}", done, total),
     )
+    advance(START, 0, 1)
     where = (DATASET, str(settings.place.root), settings.landing_uri)
     history = backfill(*HISTORY, *where)
     return DemoResult(imported, history, tuple(nightly(day, *where) for day in NIGHTS))

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from flows.settings import Settings
+from retrieval.progress import advance
 from storage.bundle import REPORT
 from storage.refs import Ref
 from storage.releases import Release, ReleaseStore
@@ -23,6 +24,9 @@ from tasks.report import report
 from tasks.run import Night
 from tasks.sources import SourceRefs
 from tasks.train import train
+
+START = "start Prefect"
+"""The work that begins with the command and ends with the flow's first line: a temporary server takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def nightly(
 def run_night(night: Night, *, promote: bool) -> NightResult:
     """The stages of one night, in order; a stage whose artifact is finished is not run again."""
     start, now = time.perf_counter(), dt.datetime.now(dt.UTC)
+    advance(START, 1, 1)
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
     ingested = ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
     require(ingested, night.day)

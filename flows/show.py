@@ -104,7 +104,7 @@ def _show_one_household(night: NightResult) -> None:
     console.print_table(
         f"Household {household}: lamplighter recommend --user {household}",
         ("bought last", "would get"),
-        [(bought["title"], gets["title"]) for bought, gets in pairs],
+        [(_named(bought), _named(gets)) for bought, gets in pairs],
     )
     (item,) = recommender.dataset.catalogue.ids.names([newest[0]])
     alike = recommender.similar([item], 8).items[0]
@@ -112,9 +112,13 @@ def _show_one_household(night: NightResult) -> None:
     console.print_table(
         f"Like {own['title']}: lamplighter similar --item {item}",
         ("item", "title"),
-        [(entry["item_id"], entry["title"]) for entry in read_display(folder, alike.tolist())],
+        [(entry["item_id"], _named(entry)) for entry in read_display(folder, alike.tolist())],
     )
     console.out.print(f"Open the report: {night.report}", soft_wrap=True)
+
+
+def _named(item: dict[str, Any]) -> str:
+    return f"{item['title']} ({item['details']})" if item["details"] else str(item["title"])
 
 
 def _rows(ingested: Ingested) -> dict[str, dict[str, int]]:
@@ -136,4 +140,4 @@ def _show_rows(ingested: Ingested) -> None:
     if ingested.reasons:
         console.out.print("reasons   " + ", ".join(f"{name} {count:,}" for name, count in ingested.reasons.items()))
     for day, why in ingested.refused.items():
-        console.err.print(f"[bold red]refused[/]   {day}: {why}", soft_wrap=True)
+        console.complain("refused", f"{day}: {why}")

@@ -63,9 +63,10 @@ def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: 
 
 
 def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """Title and topics of items, for people to read."""
-    table = pq.read_table(folder / DISPLAY, columns=["item_id", "title", "description", "topics", "first_seen"])
-    return table.take(pa.array(list(rows), pa.int64())).to_pylist()
+    """What people call items: title, topics, and their attributes as `details`."""
+    table = pq.read_table(folder / DISPLAY, columns=["item_id", "title", "topics", "attributes"])
+    items = table.take(pa.array(list(rows), pa.int64())).to_pylist()
+    return [item | {"details": ", ".join(value for _, value in item.pop("attributes"))} for item in items]
 
 
 def read_scores(folder: Path) -> list[dict[str, Any]]:
