@@ -132,8 +132,11 @@ def scores_table(title: str, scores: Sequence[Mapping[str, Any]]) -> None:
                 score["pairs"],
                 f"{score['recall_at_10']['mean']:.4f}",
                 f"{interval['mean']:.4f} [{interval['low']:.4f}, {interval['high']:.4f}]",
+                f"{score['over_floor']['mean']:.2f} ×" if score["over_floor"] else None,
                 f"{score['ndcg_at_10']['mean']:.4f}",
                 f"{score['coverage_at_100']:.4f}",
             )
         )
-    print_table(title, ("source", "pairs", "recall@10", "recall@100 [95 %]", "nDCG@10", "coverage@100"), rows)
+    print_table(
+        title, ("source", "pairs", "recall@10", "recall@100 [95 %]", "of popular", "nDCG@10", "coverage@100"), rows
+    )

@@ -64,24 +64,41 @@ class SourceScore:
     coverage_at_100: float
     fresh_recall_at_100: float | None
     """Recall among targets first seen on the day itself; None when there are none."""
+    over_floor: Estimate | None
+    """The ratio of recall@100 to that of the floor, on the same users; None where there is no floor to compare with."""
 
 
-def score(source: str, pairs: Pairs, found: Candidates, holdout: Holdout, fresh: np.ndarray, seed: int) -> SourceScore:
-    """Every metric of one source's candidates."""
+def score(
+    source: str,
+    pairs: Pairs,
+    found: Candidates,
+    holdout: Holdout,
+    fresh: np.ndarray,
+    seed: int,
+    floor: Candidates | None = None,
+) -> SourceScore:
+    """Every metric of one source's candidates, and how they compare with those of the floor."""
     n_items = len(holdout.queries.eligible)
     hit = metrics.hits(found, holdout.targets, n_items)
-    rng = generator(seed, "bootstrap")  # the same resampled users for every source: differences are paired
+    rng = generator(seed, "bootstrap")
+    deep = metrics.recall(hit, holdout.targets, 100)
     return SourceScore(
         source=source,
         pairs=pairs,
         n_users=len(found),
         n_targets=len(holdout.targets.values),
         recall_at_10=metrics.estimate(metrics.recall(hit, holdout.targets, 10), rng),
-        recall_at_100=metrics.estimate(metrics.recall(hit, holdout.targets, 100), rng),
+        recall_at_100=metrics.estimate(deep, rng),
         ndcg_at_10=metrics.estimate(metrics.ndcg(hit, holdout.targets, 10), rng),
         coverage_at_100=metrics.coverage(found, n_items, 100),
         fresh_recall_at_100=_fresh_recall(found, hit, holdout.targets, fresh),
+        over_floor=None if floor is None else metrics.ratio(deep, _deep_recall(floor, holdout), rng),
     )
+
+
+def _deep_recall(found: Candidates, holdout: Holdout) -> np.ndarray:
+    hit = metrics.hits(found, holdout.targets, len(holdout.queries.eligible))
+    return metrics.recall(hit, holdout.targets, 100)
 
 
 def _fresh_recall(found: Candidates, hit: np.ndarray, targets: Ragged, fresh: np.ndarray) -> float | None:

@@ -43,6 +43,22 @@ def coverage(found: Candidates, n_items: int, k: int) -> float:
     return len(np.unique(shown[shown != UNKNOWN])) / max(n_items, 1)
 
 
+def ratio(
+    above: Float64[np.ndarray, " users"],
+    below: Float64[np.ndarray, " users"],
+    rng: np.random.Generator,
+    n_resamples: int = 1000,
+) -> Estimate | None:
+    """The ratio of two means over the same users, resampled together; None where `below` finds nothing."""
+    if not below.any():
+        return None
+    n = len(below)
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    found = (draws @ above) / np.maximum(draws @ below, 1e-12)
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(float(above.sum() / below.sum()), float(low), float(high))
+
+
 def estimate(values: Float64[np.ndarray, " users"], rng: np.random.Generator, n_resamples: int = 1000) -> Estimate:
     """The mean over users and the percentile interval of its bootstrap distribution."""
     if not len(values):

@@ -1,6 +1,5 @@
 """Numbers and scores in words, for people: the report's page and its charts say them one way."""
 
-import math
 from typing import Any
 
 SERVED = "blend"
@@ -38,34 +37,21 @@ def ranked(scores: list[dict[str, Any]], pairs: str) -> list[dict[str, Any]]:
     return sorted(chosen, key=lambda s: (s["source"] != SERVED, -s["recall_at_100"]["mean"], s["source"]))
 
 
-def ratio_interval(above: dict[str, float], below: dict[str, float]) -> tuple[float, float, float]:
-    """The ratio of two positive means with its 95 % interval: ratio · exp(± √(a² + b²)), a, b relative half widths.
-
-    Taken as independent, by the delta method. Two sources measured on the same users mostly rise and fall together, so
-    the interval is wider than it need be.
-    """
-    ratio = above["mean"] / below["mean"]
-    halves = [(estimate["high"] - estimate["low"]) / 2 / estimate["mean"] for estimate in (above, below)]
-    spread = math.exp(math.hypot(*halves))
-    return ratio, ratio / spread, ratio * spread
-
-
 def against_popularity(scores: list[dict[str, Any]]) -> tuple[str, bool]:
     """The blend's recall@100 of new pairs beside popularity's, in words; and whether it is surely better."""
-    floor = floor_of(scores)
-    served = recall_of(scores, "new", SERVED)
-    popular = recall_of(scores, "new", floor) if floor else None
-    if served is None or popular is None:
-        return "The blend was not compared with popularity: one of the two was not measured on new pairs.", False
-    if served["mean"] <= 0 or popular["mean"] <= 0:
-        found = f"the blend finds {share(served['mean'])}, popularity {share(popular['mean'])}"
-        return f"For new pairs, {found}: too few for a ratio.", served["low"] > popular["high"]
-    ratio, low, high = ratio_interval(served, popular)
+    served = next((s for s in scores if s["pairs"] == "new" and s["source"] == SERVED), None)
+    ratio = served and served["over_floor"]
+    if not ratio:
+        return (
+            "For new pairs, the blend was not compared with popularity, which found nothing.",
+            False,
+        )
     words = "no clear difference"
-    if low > 1 or high < 1:
-        words = "better than popularity" if low > 1 else "worse than popularity"
-    found = f"recall@100 of the blend is {ratio:.2f} times that of popularity (95 % interval {low:.2f} to {high:.2f})"
-    return f"For new pairs, {found}: {words}.", low > 1
+    if ratio["low"] > 1 or ratio["high"] < 1:
+        words = "better than popularity" if ratio["low"] > 1 else "worse than popularity"
+    interval = f"95 % interval {ratio['low']:.2f} to {ratio['high']:.2f}"
+    found = f"recall@100 of the blend is {ratio['mean']:.2f} times that of popularity ({interval})"
+    return f"For new pairs, {found}: {words}.", ratio["low"] > 1
 
 
 def since(now: dict[str, float], before: dict[str, float] | None, day: str) -> str:

@@ -36,10 +36,10 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
                 start = time.perf_counter()
                 found[name] = source.retrieve(holdout.queries, max(K, recipe.blend.depth))
                 costs[name] = round(1e6 * (time.perf_counter() - start) / max(len(holdout.queries), 1), 1)
-            found = with_blend(found, recipe.blend, K)
-            scores += [
-                asdict(score(name, pairs, ranking, holdout, fresh, recipe.seed)) for name, ranking in found.items()
-            ]
+            ranked = with_blend(found, recipe.blend, K)
+            floor = next((ranked[name] for name, config in recipe.sources.items() if config.kind == "popular"), None)
+            measured = [score(name, pairs, r, holdout, fresh, recipe.seed, floor) for name, r in ranked.items()]
+            scores += [asdict(source) for source in measured]
         (folder / SCORES).write_text(json.dumps(scores, indent=1))
         return {"microseconds_per_query": costs}
 

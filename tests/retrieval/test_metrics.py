@@ -98,3 +98,15 @@ def test_the_same_generator_resamples_the_same_users() -> None:
     one, other = (metrics.estimate(v, np.random.default_rng(3)) for v in (values, values + 0.25))
     assert other.low - one.low == pytest.approx(0.25)
     assert other.high - one.high == pytest.approx(0.25)
+
+
+def test_the_ratio_of_two_sources_on_the_same_users_is_surer_than_either() -> None:
+    rng = np.random.default_rng(3)
+    below = rng.random(300)
+    found = metrics.ratio(2 * below, below, np.random.default_rng(4))
+    assert found is not None
+    assert (found.mean, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    noisy = metrics.ratio(2 * rng.permutation(below), below, np.random.default_rng(4))
+    assert noisy is not None
+    assert noisy.low < 2.0 < noisy.high
+    assert metrics.ratio(below, np.zeros(300), rng) is None

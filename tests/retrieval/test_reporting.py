@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render, timeline
 from retrieval.reporting import verdict as verdict_of
-from retrieval.wording import against_popularity, ratio_interval
+from retrieval.wording import against_popularity
 
 EVIL = "<script>alert(1)</script>"
 EVIL_ATTRIBUTE = '"><img src=x onerror=alert(1)>'
@@ -33,6 +33,7 @@ def scores(scale: float = 1.0) -> list[dict[str, Any]]:
             "ndcg_at_10": estimate(means[i] * scale / 2),
             "coverage_at_100": 0.312,
             "fresh_recall_at_100": None,
+            "over_floor": {"mean": 3.0, "low": 2.8, "high": 3.22} if source == "blend" else None,
         }
         for i, pairs in enumerate(("all", "new"))
         for source, means in MEANS.items()
@@ -209,8 +210,12 @@ def test_verdict_compares_the_blend_with_popularity_on_new_pairs(night: NightRep
     assert "3.00 times that of popularity (95 % interval 2.80 to 3.22): better than popularity" in found.sentences[1]
 
 
+def with_ratio(night: NightReport, ratio: dict[str, float] | None) -> list[dict[str, Any]]:
+    return [score | {"over_floor": ratio} for score in night.scores]
+
+
 def test_blend_no_better_than_popularity_is_worth_a_look(night: NightReport) -> None:
-    same = [score | {"recall_at_100": estimate(0.05)} for score in night.scores]
+    same = with_ratio(night, {"mean": 1.02, "low": 0.9, "high": 1.15})
     sentence, is_better = against_popularity(same)
     assert not is_better
     assert sentence.endswith("no clear difference.")
@@ -218,28 +223,17 @@ def test_blend_no_better_than_popularity_is_worth_a_look(night: NightReport) -> 
 
 
 def test_blend_below_popularity_is_called_worse(night: NightReport) -> None:
-    swapped = {"blend": "popular", "popular": "blend", "item_knn": "item_knn"}
-    sentence, is_better = against_popularity([score | {"source": swapped[score["source"]]} for score in night.scores])
+    sentence, is_better = against_popularity(with_ratio(night, {"mean": 0.5, "low": 0.4, "high": 0.6}))
     assert not is_better
     assert sentence.endswith("worse than popularity.")
 
 
 def test_popularity_that_finds_nothing_gives_no_ratio(night: NightReport) -> None:
-    zero = [
-        score | {"recall_at_100": estimate(0.0)} if score["source"] == "popular" else score for score in night.scores
-    ]
-    sentence, is_better = against_popularity(zero)
-    assert is_better
-    assert "too few for a ratio" in sentence
-    assert "<svg" in render(dataclasses.replace(night, scores=zero))
-
-
-def test_ratio_interval_is_that_of_known_normals() -> None:
-    ratio, low, high = ratio_interval(
-        {"mean": 2.0, "low": 1.94, "high": 2.06}, {"mean": 1.0, "low": 0.96, "high": 1.04}
-    )
-    assert ratio == 2.0
-    assert (low, high) == pytest.approx((2 * 2.718281828**-0.05, 2 * 2.718281828**0.05))  # √(0.03² + 0.04²) = 0.05
+    none = with_ratio(night, None)
+    sentence, is_better = against_popularity(none)
+    assert not is_better
+    assert "was not compared with popularity" in sentence
+    assert "<svg" in render(dataclasses.replace(night, scores=none))
 
 
 def test_rows_that_do_not_add_up_need_somebody(night: NightReport) -> None:
