@@ -57,9 +57,10 @@ class ItemKnnConfig(FamilyConfig):
             stop = min(start + BLOCK, seen.shape[1])
             shared = counted[start:stop] @ seen
             product = columns[start:stop] @ weighted
-            owners = np.repeat(np.arange(stop - start), np.diff(product.indptr))
-            keep = (shared.data >= self.min_users) & (product.indices != owners + start)
-            owners, others, dots = owners[keep], product.indices[keep], product.data[keep]
+            enough = np.flatnonzero(shared.data >= self.min_users)  # the few that matter, before anything costs
+            owners, others = np.searchsorted(product.indptr, enough, side="right") - 1, product.indices[enough]
+            is_other = others != owners + start
+            owners, others, dots = owners[is_other], others[is_other], product.data[enough][is_other]
             cosine = dots / (norms[start + owners] * norms[others] + self.shrinkage * norms.mean() ** 2)
             blocks.append(_best(owners, others, cosine, (stop - start, seen.shape[1]), self.neighbours))
         return sp.csr_array(sp.vstack(blocks, format="csr"))
@@ -104,8 +105,8 @@ def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:
 
 
 def _best(owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int) -> sp.csr_array:
-    """The n largest values of each row, ties to the lower column."""
-    order = np.lexsort((others, -values, owners))
+    """The n largest of each row's values, which lie between 0 and 1; owners ascend."""
+    order = np.argsort(2.0 * owners - values, kind="stable")  # one key sorts by row, then by falling value
     owners, others, values = owners[order], others[order], values[order]
     starts = np.searchsorted(owners, np.arange(shape[0]))
     keep = np.arange(len(owners)) - starts[owners] < n
