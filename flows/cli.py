@@ -44,11 +44,12 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    settings.read_recipe()  # what is wrong with it is said before a server is started
     from flows.nightly import START
     from flows.nightly import nightly as run
     from flows.show import night_as_json, show_night
 
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     with console.progress_shown(quiet=json):
         advance(START, 0, 1)
         result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote)
@@ -67,11 +68,12 @@ def backfill(
     json: Json = False,
 ) -> None:
     """Load every landed day of a span in one pass; with --train, run a night for each."""
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    settings.read_recipe()  # what is wrong with it is said before a server is started
     from flows.backfill import backfill as run
     from flows.nightly import START
     from flows.show import backfill_as_json, show_backfill
 
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     with console.progress_shown(quiet=json):
         advance(START, 0, 1)
         result = run(
@@ -163,10 +165,16 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code: 1, and one sentence, for what a user or their data can cause."""
     # The person at the terminal gets progress and one sentence; the run's own log is in the Prefect UI.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if "PREFECT_API_URL" not in os.environ:  # a temporary server ends with the command, and its logs with it
+        os.environ.setdefault("PREFECT_LOGGING_TO_API_ENABLED", "false")
     try:
         app(arguments)
     except LamplighterError as error:
         console.complain("error:", str(error))
+        return 1
+    except OSError as error:
+        where = error.filename or "the lake, the landing or a file"
+        console.complain("error:", f"{where} cannot be used ({error.strerror or error}). Name another, or mend it.")
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0

@@ -34,12 +34,18 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, default=str, indent=1) + "\n")
 
 
+IDS = ("id", "item", "item_id", "parent")
+"""Columns that people copy from."""
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table; numbers to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or str(row[index])[:1].isdigit() for row in rows)
-        table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if numeric and rows else "left", overflow="fold", no_wrap=column in IDS
+        )
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     out.print(table)

@@ -10,6 +10,7 @@ from prefect import flow, runtime
 from flows.settings import Settings
 from retrieval.progress import advance
 from storage.bundle import REPORT
+from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.releases import Release, ReleaseStore
 from tasks.alert import announce
@@ -17,7 +18,7 @@ from tasks.build_index import build_index
 from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
-from tasks.ingest import Ingested, ingest, require
+from tasks.ingest import Ingested, ingest
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -78,7 +79,6 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     advance(START, 1, 1)
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
     ingested = ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
-    require(ingested, night.day)
     seconds = {"ingest": round(time.perf_counter() - start, 3)}
     prepared = prepare(night, ingested.logs_digest)
     encoded = encode(night, prepared)
@@ -87,15 +87,18 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     scored = evaluate(night, prepared, sources)
     parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
     page = report(night, parts, ingested, seconds)
+    before_publishing = time.perf_counter()
     release, is_live = publish(night, parts, page, promote=promote, at=now)
+    published = {"seconds": round(time.perf_counter() - before_publishing, 3)}
     announce(release, is_live, ingested)
     stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts()
+    stages |= {"report": Manifest.read(page.path).facts, "publish": published}
     return NightResult(release, is_live, ingested, parts, stages, time.perf_counter() - start)
 
 
 def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release | None) -> SourceRefs:
     """Train one source and, when it answers through vectors, embed the catalogue and build the index."""
-    warm = parent.model(name) if parent else None
+    warm = parent.model(name, night.recipe.sources[name].kind) if parent else None
     model = train(night, prepared, encoded, name, warm)
     vectors = embed(night, prepared, encoded, name, model)
     if vectors is None:

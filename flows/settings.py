@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     @property
     def place(self) -> Lake:
-        return Lake(self.lake.absolute())
+        return Lake(self.lake.expanduser().absolute())
 
     @property
     def landing_uri(self) -> str:
@@ -44,8 +44,8 @@ class Settings(BaseSettings):
         Raises:
             RecipeError: naming the recipes there are.
         """
-        if self.recipe.endswith(".toml"):
-            return Recipe.read(Path(self.recipe))
+        if self.recipe.endswith(".toml") or Path(self.recipe).is_file():
+            return Recipe.read(Path(self.recipe).expanduser())
         path = RECIPES / f"{self.recipe}.toml"
         if not path.is_file():
             names = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))

@@ -38,11 +38,13 @@ def show_night(result: NightResult) -> None:
     state = "live" if result.is_live else "kept, not live"
     console.out.rule(f"{found['day']}: release {found['id']} is {state}")
     _show_rows(result.ingested)
-    console.out.print("seconds   " + ", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items()))
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items())
+    console.out.print(f"seconds   {found['seconds']} in all; when each stage was done: {stages}", soft_wrap=True)
     facts = found["facts"]
     console.out.print(
         f"items     {facts['n_items']:,} embedded, {facts['n_fresh_items']:,} of them fresh; "
-        f"{facts['n_encoded']:,} of {facts['n_texts']:,} texts encoded"
+        f"{facts['n_encoded']:,} of {facts['n_texts']:,} texts encoded by {result.stages['encode']['encoder']}",
+        soft_wrap=True,
     )
     for source, quality in found["indexes"].items():
         console.out.print(f"index     {source}: recall@10 {quality['recall_at_10']:.4f} of exact search")

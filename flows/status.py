@@ -1,10 +1,10 @@
 """What is live and what it stands on, read from the lake alone."""
 
+import datetime as dt
 import json
 from typing import Any
 
 from flows import console
-from retrieval.errors import LogsError
 from storage.bundle import INDEX, QUALITY, REPORT, SOURCES
 from storage.layout import Lake
 from storage.logs import open_logs
@@ -17,11 +17,10 @@ def status_of(lake: Lake) -> dict[str, Any]:
     store = ReleaseStore(lake.releases)
     id_ = store.current_id()
     live = store.get(id_) if id_ else None
-    try:
+    days: list[tuple[dt.date, int]] = []
+    if lake.logs.exists():
         with open_logs(lake.logs, read_only=True) as logs:
             days = logs.days_loaded()
-    except LogsError:
-        days = []
     behind = [day for day, _ in days if live is None or day > live.day]
     return {
         "lake": str(lake.root),

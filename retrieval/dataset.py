@@ -19,6 +19,11 @@ def day_number(day: dt.date) -> int:
     return (day - EPOCH).days
 
 
+def day_of(number: int) -> dt.date:
+    """The date of a day counted from 1970-01-01."""
+    return EPOCH + dt.timedelta(days=number)
+
+
 def build_catalogue(items: pa.Table, crosses: Sequence[tuple[str, str]] = ()) -> Catalogue:
     """The catalogue of a table with one row an item, ascending by item_id (`storage/queries/catalogue.sql`).
 
@@ -70,11 +75,11 @@ def build_people(users: pa.Table) -> People:
 
 
 def build_histories(events: pa.Table, catalogue: Catalogue, people: People, actions: Mapping[str, Action]) -> Histories:
-    """Histories of all people; events that say nothing by the recipe's actions are left out."""
+    """Histories of all people; events that say nothing by the recipe's actions weigh 0: seen, but no sign of taste."""
     users = people.ids.rows(events["user_id"])
     items = catalogue.ids.rows(events["item_id"])
     weights = signed_weights(events, actions)
-    keep = (users != UNKNOWN) & (items != UNKNOWN) & (weights != 0)
+    keep = (users != UNKNOWN) & (items != UNKNOWN)
     times = events["time"].to_numpy()
     return Histories.build(users[keep], items[keep], weights[keep], times[keep], len(people))
 

@@ -3,6 +3,7 @@
     LamplighterError
     ├── RecipeError        a recipe that cannot be read or contradicts itself
     ├── ContractError      landed data that breaks the data contract
+    │   ├── PartitionError landed files of one kind and day that cannot be used
     │   └── DayRefused     a day that a critical rule refused
     ├── LogsError          the event store is busy, missing or damaged
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
@@ -12,6 +13,8 @@
 
 A message says what was found, where, what was expected, and what to do.
 """
+
+import datetime as dt
 
 
 class LamplighterError(Exception):
@@ -24,6 +27,14 @@ class RecipeError(LamplighterError):
 
 class ContractError(LamplighterError):
     """Landed data that breaks the data contract."""
+
+
+class PartitionError(ContractError):
+    """Landed files of one kind and day that cannot be used."""
+
+    def __init__(self, message: str, kind: str, day: dt.date) -> None:
+        super().__init__(message)
+        self.kind, self.day = kind, day
 
 
 class DayRefused(ContractError):

@@ -92,6 +92,8 @@ class Recipe(FrozenModel):
             raise RecipeError(
                 f"there is no recipe {path}. Name a file, or one of those in deployments/recipes."
             ) from None
+        except OSError as error:
+            raise RecipeError(f"{path} cannot be read ({error.strerror}). Name a recipe's file.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} is no TOML: {error}. Mend that line.") from error
         except ValidationError as error:

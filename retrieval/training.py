@@ -7,11 +7,12 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from retrieval.dataset import day_of
 from retrieval.domain import Dataset, Histories, State
 from retrieval.errors import ModelError
 from retrieval.losses import sampled_softmax
 from retrieval.nets.two_tower import Sizes, TwoTower
-from retrieval.nets.two_tower_state import carry_over, to_state
+from retrieval.nets.two_tower_state import carry_over, fits, to_state
 from retrieval.progress import advance
 from retrieval.retrievers.two_tower import TwoTowerConfig
 from retrieval.sampling import mixed_sample
@@ -33,18 +34,21 @@ def fit_two_tower(dataset: Dataset, config: TwoTowerConfig, *, seed: int, warm: 
     sizes = sizes_of(dataset, config, dataset.text_vectors.shape[1])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = TwoTower(sizes, config.temperature, torch.Generator().manual_seed(seed)).to(device)
+    if warm is not None and not fits(model, warm):
+        warm = None  # the recipe changed what the model is made of: it learns from the beginning
     if warm is not None:
         carry_over(model, dataset, warm)
     n_days = config.warm_days if warm is not None else config.train_days
     positives = dataset.histories.positives()
     if not positives.n_events:
         raise ModelError(
-            f"there is no positive event before day {dataset.day} to learn from. Land and load history first."
+            f"there is no positive event before {day_of(dataset.day)} to learn from. "
+            f"Land at least one earlier day; it is loaded with the night."
         )
     first = max(dataset.day - n_days, int(positives.times.min() // DAY) + 1)
     trainer = Trainer(model, dataset, config, rng)
     losses = trainer.fit(list(range(first, dataset.day)), config.warm_scale if warm is not None else 1.0)
-    return to_state(model.cpu(), dataset, losses)
+    return to_state(model.cpu(), dataset, losses, is_warm=warm is not None)
 
 
 def sizes_of(dataset: Dataset, config: TwoTowerConfig, text_dim: int) -> Sizes:

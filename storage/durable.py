@@ -1,7 +1,9 @@
 """Writes that are whole or absent, also after `kill -9` or a power cut."""
 
+import fcntl
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +60,14 @@ def staged_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, waiting for whoever else holds it; the system frees it when its holder ends, however."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def sweep_staging(parent: Path) -> int:
     """Remove what killed writers left in a folder, not what living ones still write; returns how much there was."""
     leftovers = [path for path in parent.glob(f"{STAGING}*") if not _is_alive(path)] if parent.is_dir() else []
@@ -70,13 +80,16 @@ def sweep_staging(parent: Path) -> int:
 
 
 def _staging_beside(target: Path) -> Path:
-    return target.with_name(f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}")
+    return target.with_name(f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}")
 
 
 def _is_alive(staging: Path) -> bool:
-    """Whether the process that made a staging file or folder still runs on this machine."""
+    """Whether the process that made a staging file or folder still runs; one of another machine is taken to."""
+    process, _, host = staging.name.removeprefix(STAGING).split("-", 2)
+    if host != socket.gethostname():
+        return True
     try:
-        os.kill(int(staging.name.removeprefix(STAGING).split("-")[0]), 0)
+        os.kill(int(process), 0)
     except (ProcessLookupError, ValueError):
         return False
     except PermissionError:

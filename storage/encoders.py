@@ -33,6 +33,12 @@ def open_encoder(config: TextConfig, cache: Path, probe: list[str], export: Expo
     return _open(folder, weights, precision, config)
 
 
+def agreement(config: TextConfig, cache: Path) -> float | None:
+    """The share of FP32's neighbours that INT8 found in this lake; None where it was not measured."""
+    measured = next(cache.glob(f"agreement-*-{config.max_tokens}.json"), None)
+    return float(json.loads(measured.read_text())["agreement"]) if measured else None
+
+
 def _open(folder: Path, weights: str, precision: str, config: TextConfig) -> OnnxEncoder:
     digest = f"minilm-{weights}-{precision}-{config.max_tokens}"
     return OnnxEncoder(folder / f"{precision}.onnx", folder / "tokenizer.json", digest, config.max_tokens)
@@ -42,15 +48,15 @@ def _agreed_precision(config: TextConfig, folder: Path, weights: str, probe: lis
     """INT8 when it finds enough of FP32's neighbours; measured once per lake, then remembered."""
     measured = folder.parent / f"agreement-{weights}-{config.max_tokens}.json"
     if measured.exists():
-        agreement = json.loads(measured.read_text())["agreement"]
+        agreed = json.loads(measured.read_text())["agreement"]
     elif len(probe) <= 20:
         return "fp32"
     else:
         sample = probe[: config.probe_texts]
         exact, rounded = (_open(folder, weights, precision, config).encode(sample) for precision in ("fp32", "int8"))
-        agreement = neighbour_agreement(exact, rounded)
-        write_durable(measured, json.dumps({"agreement": agreement, "n_texts": len(sample)}).encode())
-    return "int8" if agreement >= config.min_agreement else "fp32"
+        agreed = neighbour_agreement(exact, rounded)
+        write_durable(measured, json.dumps({"agreement": agreed, "n_texts": len(sample)}).encode())
+    return "int8" if agreed >= config.min_agreement else "fp32"
 
 
 def _minilm_folder() -> Path:

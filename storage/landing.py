@@ -11,7 +11,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.errors import ContractError
+from retrieval.errors import ContractError, PartitionError
 from retrieval.schema import CONTRACTS, Kind
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
@@ -46,7 +46,12 @@ class Landing:
 
     @cached_property
     def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        filesystem, root = fsspec.core.url_to_fs(self.uri)
+        try:
+            filesystem, root = fsspec.core.url_to_fs(self.uri)
+        except ValueError as error:
+            raise ContractError(
+                f"{self.uri} is no landing zone that can be opened ({error}). Name a folder or a URI."
+            ) from error
         return filesystem, root.rstrip("/")
 
     @property
@@ -77,45 +82,60 @@ class Landing:
         folder = f"{root}/{kind}/day={day.isoformat()}"
         if not filesystem.exists(folder):
             newest = self.days(kind)[-1:]
-            raise ContractError(
+            raise PartitionError(
                 f"no {kind} landed for {day}: {folder} does not exist "
-                f"(newest landed day: {newest[0] if newest else 'none'}). Land the day's files, or name another day."
+                f"(newest landed day: {newest[0] if newest else 'none'}). Land the day's files, or name another day.",
+                kind,
+                day,
             )
         paths = sorted(
             p for p in filesystem.ls(folder, detail=False) if not p.rsplit("/", 1)[-1].startswith((".", "_"))
         )
-        files = tuple(LandedFile(kind, day, path, self._format(path)) for path in paths)
+        files = tuple(LandedFile(kind, day, path, self._format(path, kind, day)) for path in paths)
         if not files:
-            raise ContractError(
-                f"{folder} is empty: no {kind} landed for {day}. Land the day's files and run it again."
+            raise PartitionError(
+                f"{folder} is empty: no {kind} landed for {day}. Land the day's files and run it again.", kind, day
             )
         return Partition(kind, day, files, self._digest(paths))
 
-    def columns(self, file: LandedFile) -> dict[str, pa.DataType] | None:
-        """The columns of a Parquet file, from its footer; None for text formats.
+    def require_whole(self, file: LandedFile) -> None:
+        """Refuse a file that was cut short, where its format lets that be seen.
+
+        Parquet ends with a footer. A line of CSV that was cut inside its last value is a line like any other, so the
+        newline at the end is what tells a whole file; a line of JSON that was cut is no JSON, which its reader sees.
 
         Raises:
-            ContractError: when the file is not whole.
+            PartitionError: naming the file.
         """
-        if file.format != "parquet":
-            return None
         try:
             with self.filesystem.open(file.path, "rb") as source:
-                schema = pq.read_schema(source)
+                if file.format == "parquet":
+                    pq.read_schema(source)
+                elif file.format == "csv" and source.seek(0, 2):
+                    source.seek(-1, 2)
+                    if source.read(1) != b"\n":
+                        raise PartitionError(
+                            f"{file.path} does not end with a newline: it may be cut short. Land it whole.",
+                            file.kind,
+                            file.day,
+                        )
         except (pa.ArrowException, OSError) as error:
-            raise ContractError(
+            raise PartitionError(
                 f"{file.path} is not a whole Parquet file ({_first_line(error)}). It may be cut short or no Parquet: "
-                f"land it again and run the day again."
+                f"land it again and run the day again.",
+                file.kind,
+                file.day,
             ) from error
-        return {field.name: field.type for field in schema}
 
-    def _format(self, path: str) -> str:
+    def _format(self, path: str, kind: Kind, day: dt.date) -> str:
         if set(path.rsplit("/", 1)[-1]) & set("*?["):
-            raise ContractError(f"{path} has *, ? or [ in its name, which readers take for a pattern. Rename the file.")
+            message = f"{path} has *, ? or [ in its name, which readers take for a pattern. Rename the file."
+            raise PartitionError(message, kind, day)
         for ending, name in FORMATS.items():
             if path.endswith(ending):
                 return name
-        raise ContractError(f"{path} has a format that is not read. Land one of: {', '.join(FORMATS)}.")
+        message = f"{path} has a format that is not read. Land one of: {', '.join(FORMATS)}."
+        raise PartitionError(message, kind, day)
 
     def _digest(self, paths: Iterable[str]) -> str:
         digest = hashlib.sha256()
@@ -139,14 +159,16 @@ def require_columns(file: LandedFile, present: Iterable[str]) -> None:
     """Refuse a file that lacks a column of the contract.
 
     Raises:
-        ContractError: naming the file and the columns.
+        PartitionError: naming the file and the columns.
     """
     found = list(present)
     missing = [name for name in CONTRACTS[file.kind].required if name not in found]
     if missing:
-        raise ContractError(
+        raise PartitionError(
             f"{file.path} has no column {' and no column '.join(missing)} (found: {', '.join(found[:12])}). "
-            f"Add it and land the file again; docs/data-contract.md lists the columns of {file.kind}."
+            f"Add it and land the file again; docs/data-contract.md lists the columns of {file.kind}.",
+            file.kind,
+            file.day,
         )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retrieval.errors import ArtifactError, ReleaseError
-from storage.bundle import MODEL, RELEASE, REPORT, SOURCES
-from storage.durable import staged_folder, sweep_staging, write_durable
+from storage.bundle import MODEL, RECIPE, RELEASE, REPORT, SOURCES
+from storage.durable import locked, staged_folder, sweep_staging, write_durable
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
 
 CURRENT = "CURRENT.json"
 AUDIT = "audit.jsonl"
+LOCK = ".lock"
 Change = Literal["publish", "rollback"]
 
 
@@ -39,10 +40,13 @@ class Release:
         content: dict[str, Any] = json.loads((self.folder / RELEASE).read_text())
         return content
 
-    def model(self, source: str) -> Ref | None:
-        """The state of one of its sources, None when it has no such source."""
+    def model(self, source: str, kind: str) -> Ref | None:
+        """The state of one of its sources, None when it has no such source of that kind."""
         folder = self.folder / SOURCES / source / MODEL
-        return Ref(str(folder), digest_of([self.digest, source])) if folder.is_dir() else None
+        sources = json.loads((self.folder / RECIPE).read_text())["sources"]
+        if not folder.is_dir() or sources[source]["kind"] != kind:
+            return None
+        return Ref(str(folder), digest_of([self.digest, source]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,10 @@ class ReleaseStore:
             )
         return self._read(folder)
 
+    def has(self, id_: str) -> bool:
+        """Whether there is a finished release of this id."""
+        return (self.root / id_ / MANIFEST).exists()
+
     def current_id(self) -> str | None:
         """The id of the live release, None before the first."""
         path = self.root / CURRENT
@@ -96,7 +104,7 @@ class ReleaseStore:
     def ancestors(self) -> Iterator[Release]:
         """The live release, the one it was made from, and so on."""
         id_ = self.current_id()
-        while id_ is not None and (self.root / id_ / MANIFEST).exists():
+        while id_ is not None and self.has(id_):
             release = self._read(self.root / id_)
             yield release
             id_ = release.parent
@@ -131,11 +139,12 @@ class ReleaseStore:
     def publish(self, id_: str, *, at: dt.datetime) -> bool:
         """Make a verified release the live one; False when that would move `current` to an earlier day."""
         release = self.verify(id_)
-        live = self.current_id()
-        if live is not None and self.get(live).day > release.day:
-            return False
-        if live != id_:
-            self._point(id_, "publish", live, at)
+        with locked(self.root / LOCK):
+            live = self.current_id()
+            if live is not None and self.get(live).day > release.day:
+                return False
+            if live != id_:
+                self._point(id_, "publish", live, at)
         return True
 
     def rollback(self, to: str | None, *, at: dt.datetime) -> Release:
@@ -157,7 +166,8 @@ class ReleaseStore:
             if former is None:
                 self.current()
         release = self.verify(target)
-        self._point(release.id, "rollback", former, at)
+        with locked(self.root / LOCK):
+            self._point(release.id, "rollback", former, at)
         return release
 
     def _point(self, id_: str, change: Change, former: str | None, at: dt.datetime) -> None:

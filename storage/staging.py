@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from retrieval.errors import ContractError
+from retrieval.errors import ContractError, PartitionError
 from retrieval.schema import CONTRACTS, TEXT_MAP, Column, Kind, TableContract
 from storage.landing import LandedFile, Landing, require_columns
 
@@ -44,7 +44,7 @@ def _columns(contract: TableContract) -> str:
 
 
 def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
-    landing.columns(file)  # a torn Parquet file is told from its footer, with a better message than DuckDB's
+    landing.require_whole(file)
     try:
         rows = connection.execute(f"DESCRIBE SELECT * FROM {_reader(landing, [file])}").fetchall()
     except duckdb.Error as error:
@@ -132,9 +132,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _unreadable(file: LandedFile, error: duckdb.Error) -> ContractError:
+def _unreadable(file: LandedFile, error: duckdb.Error) -> PartitionError:
     reason = str(error).strip().splitlines()[0][:200]
-    return ContractError(
+    return PartitionError(
         f"{file.path} cannot be read as {file.format} ({reason}). "
-        f"It may be cut short or damaged: land it again and run the day again."
+        f"It may be cut short or damaged: land it again and run the day again.",
+        file.kind,
+        file.day,
     )

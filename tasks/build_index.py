@@ -24,6 +24,7 @@ from tasks.run import Night, stage
 def build_index(night: Night, prepared: Ref, source: str, model: Ref, vectors: Ref) -> Ref:
     """Build the graph and raise its effort until it finds what exact search finds."""
     config = night.recipe.index
+    section = [config.model_dump(), night.recipe.sources[source].model_dump(), night.recipe.seed]
 
     def make(folder: Path) -> dict[str, Any]:
         encoder = night.recipe.sources[source].restore(read_state(model.path))
@@ -40,4 +41,4 @@ def build_index(night: Night, prepared: Ref, source: str, model: Ref, vectors: R
         (folder / QUALITY).write_text(json.dumps(facts, indent=1))
         return facts
 
-    return night.once(f"build_index-{source}", [prepared, model, vectors], config.model_dump(), make).ref
+    return night.once(f"build_index-{source}", [prepared, model, vectors], section, make).ref

@@ -19,7 +19,8 @@ from tasks.run import Night, stage
 @stage("embed", minutes=60)
 def embed(night: Night, prepared: Ref, encoded: Ref, source: str, model: Ref) -> Ref | None:
     """One vector an item; None for a source that answers without vectors."""
-    fitted = night.recipe.sources[source].restore(read_state(model.path))
+    config = night.recipe.sources[source]
+    fitted = config.restore(read_state(model.path))
     if not isinstance(fitted, Encoder):
         return None
 
@@ -30,4 +31,4 @@ def embed(night: Night, prepared: Ref, encoded: Ref, source: str, model: Ref) ->
         fresh = dataset.catalogue.fresh(day_number(night.day))
         return {"source": source, "n_items": len(vectors), "n_fresh": int(fresh.sum()), "dim": vectors.shape[1]}
 
-    return night.once(f"embed-{source}", [prepared, encoded, model], source, make).ref
+    return night.once(f"embed-{source}", [prepared, encoded, model], config.model_dump(), make).ref

@@ -44,5 +44,6 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
         return {"microseconds_per_query": costs}
 
     inputs = [prepared] + [ref for source in sources.values() for ref in source.refs]
-    section = [recipe.seed, recipe.blend.model_dump(), recipe.evaluation.model_dump(), list(sources)]
+    families = {name: config.model_dump() for name, config in recipe.sources.items()}
+    section = [recipe.seed, recipe.blend.model_dump(), recipe.evaluation.model_dump(), families]
     return night.once("evaluate", inputs, section, make).ref

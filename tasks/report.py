@@ -1,6 +1,7 @@
 """The night's page: what was loaded, checked, trained, measured, and what people would get."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def report(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, fl
         (folder / REPORT).write_text(render(_describe(night, parts, ingested, seconds)))
         return {}
 
-    return night.once("report", [ref for _, ref in parts.stages()], parts.parent, make).ref
+    section = [parts.release_id(night), [asdict(entry) for entry in ingested.counts]]
+    return night.once("report", [ref for _, ref in parts.stages()], section, make).ref
 
 
 def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> NightReport:
@@ -92,7 +94,7 @@ def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
 def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
     store, id_ = ReleaseStore(night.lake.releases), parts.parent
     nights: list[dict[str, Any]] = []
-    while id_ is not None and len(nights) < N_EARLIER_NIGHTS:
+    while id_ is not None and store.has(id_) and len(nights) < N_EARLIER_NIGHTS:
         release = store.get(id_)
         nights.append({"day": release.day.isoformat(), "scores": read_scores(release.folder)})
         id_ = release.parent

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,6 +21,7 @@ from storage.refs import Ref, digest_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 CODE = ("retrieval", "storage", "validation", "tasks")
+LIBRARIES = ("duckdb", "faiss-cpu", "numpy", "onnxruntime", "pyarrow", "scipy", "torch")
 RETRY_SECONDS = (10, 60, 300)
 
 
@@ -64,15 +66,18 @@ def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
 def _is_passing(_task: Any, _run: Any, state: Any) -> bool:
     """Only faults of the outside pass by themselves; what data or a recipe caused would only fail again."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError) and not isinstance(error, LamplighterError)
+    lasting = (LamplighterError, NotADirectoryError, FileExistsError, PermissionError, IsADirectoryError)
+    return isinstance(error, OSError) and not isinstance(error, lasting)
 
 
 @functools.cache
 def code_digest() -> str:
-    """The digest of the code that stages are made of: changed code never takes former code's work for its own."""
+    """The digest of the code and of the libraries that stages are made of: what changed makes its own artifacts."""
     root = Path(__file__).parent.parent
-    paths = sorted(p for package in CODE for p in (root / package).rglob("*") if p.suffix in {".py", ".sql", ".j2"})
-    digest = hashlib.sha256()
+    paths = sorted(
+        p for package in CODE for p in (root / package).rglob("*") if p.suffix in {".py", ".sql", ".j2", ".css"}
+    )
+    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for path in paths:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

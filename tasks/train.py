@@ -23,7 +23,7 @@ def train(night: Night, prepared: Ref, encoded: Ref, source: str, warm: Ref | No
         model = config.fit(dataset, seed=derived_seed(night.recipe.seed, source), warm=former)
         state = model.state()
         write_state(folder, state)
-        return {"source": source, "kind": config.kind, "warm": warm is not None} | dict(state.facts)
+        return {"source": source, "kind": config.kind} | dict(state.facts)
 
     inputs = [prepared, encoded] + ([warm] if warm else [])
     return night.once(f"train-{source}", inputs, [source, night.recipe.seed, config.model_dump()], make).ref

@@ -19,7 +19,7 @@ ROWS_OF = {
 """Which vocabulary the rows of a table follow; tables named `tables.chosen_feature.*` follow the item features."""
 
 
-def to_state(model: TwoTower, dataset: Dataset, losses: list[float]) -> State:
+def to_state(model: TwoTower, dataset: Dataset, losses: list[float], *, is_warm: bool) -> State:
     """Tables, towers and the names of the tables' rows."""
     model.eval()
     features, fields = dataset.catalogue.features, dataset.catalogue.feature_fields()
@@ -31,9 +31,23 @@ def to_state(model: TwoTower, dataset: Dataset, losses: list[float]) -> State:
     facts: dict[str, object] = {
         "loss": round(float(np.mean(newest)), 4) if newest else None,
         "n_steps": len(losses),
+        "warm": is_warm,
         "onnx_error": difference,
     }
     return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset).items()})
+
+
+def fits(model: TwoTower, warm: State) -> bool:
+    """Whether a former state is of the same make: the same tables and layers, as wide, whatever their rows."""
+    return all(
+        name in warm.arrays and _width(name, tuple(tensor.shape)) == _width(name, warm.arrays[name].shape)
+        for name, tensor in model.state_dict().items()
+    )
+
+
+def _width(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a layer, or of one row of a table."""
+    return shape[1:] if _rows_of(name) else shape
 
 
 def carry_over(model: TwoTower, dataset: Dataset, warm: State) -> None:
@@ -41,13 +55,18 @@ def carry_over(model: TwoTower, dataset: Dataset, warm: State) -> None:
     current = model.state_dict()
     for name, tensor in current.items():
         former = torch.from_numpy(np.array(warm.arrays[name]))
-        names = ROWS_OF.get(name, "item_features" if name.startswith("tables.chosen_feature") else None)
+        names = _rows_of(name)
         if names is None:
             tensor.copy_(former)
             continue
         rows = Vocabulary(warm.strings[names], names).rows(_vocabularies(dataset)[names].ids)
         known = rows != UNKNOWN
         tensor[torch.from_numpy(np.flatnonzero(known))] = former[torch.from_numpy(rows[known]).long()].to(tensor.device)
+
+
+def _rows_of(name: str) -> str | None:
+    """The vocabulary that a table's rows follow; None for a layer."""
+    return ROWS_OF.get(name, "item_features" if name.startswith("tables.chosen_feature") else None)
 
 
 def _vocabularies(dataset: Dataset) -> dict[str, Vocabulary]:

@@ -22,14 +22,14 @@ class ItemKnnConfig(FamilyConfig):
     """Neighbours by the cosine between the items' columns of users."""
 
     kind: Literal["item_knn"] = "item_knn"
-    weighting: Literal["cosine", "tf_idf"] = "tf_idf"
-    """Whether a user with a long history says less about each of its pairs (tf_idf) or as much (cosine)."""
+    weighting: Literal["cosine", "user_norm"] = "user_norm"
+    """Whether a user with a long history says less about each of its pairs (user_norm) or as much (cosine)."""
     neighbours: int = Field(default=100, ge=1)
     """Neighbours kept an item."""
     max_history: int = Field(default=400, ge=1)
     """The newest events of a user that make pairs: bounds the cost, which is quadratic in it."""
     min_users: int = Field(default=2, ge=1)
-    """Fewer shared users are no evidence; also what keeps the product of long histories in memory."""
+    """Fewer shared users are no evidence."""
     shrinkage: float = Field(default=10.0, ge=0)
     """Added to the cosine's denominator, so that pairs seen few times rank lower."""
     history_half_life_days: float = Field(default=60.0, gt=0)
@@ -47,7 +47,7 @@ class ItemKnnConfig(FamilyConfig):
 
     def _neighbours(self, seen: sp.csr_array) -> sp.csr_array:
         weighted = seen.copy()
-        if self.weighting == "tf_idf":
+        if self.weighting == "user_norm":
             weighted = weighted.multiply(1 / np.sqrt(np.maximum(seen.sum(1), 1))[:, None]).tocsr()
         norms = np.sqrt(weighted.power(2).sum(0))
         columns, counted = weighted.T.tocsr(), seen.T.tocsr()

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import onnxruntime as ort
 from jaxtyping import Float32
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from retrieval.domain import Dataset, Queries, Ragged, State
 from retrieval.queries import ask
@@ -54,9 +54,9 @@ class TwoTowerConfig(FamilyConfig):
     """Users with fewer events before the day are not learnt from."""
     user_damping: float = Field(default=0.5, ge=0, le=1)
     """A user's n choices of a day count n to the power of 1 less this."""
-    history_half_lives_days: tuple[float, ...] = (90.0, 10.0)
+    history_half_lives_days: tuple[PositiveFloat, ...] = Field(default=(90.0, 10.0), min_length=1)
     """Histories are read once over each, long first."""
-    trend_half_lives_days: tuple[float, ...] = (1.0, 3.0, 7.0, 28.0, 120.0)
+    trend_half_lives_days: tuple[PositiveFloat, ...] = Field(default=(1.0, 3.0, 7.0, 28.0, 120.0), min_length=1)
     """Items' rates of choice are read over each."""
 
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "TwoTower":

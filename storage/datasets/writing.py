@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from retrieval.errors import ContractError
 from retrieval.schema import CONTRACTS, Kind, TableContract
 
+FILE = "part-0.parquet"
 Progress = Callable[[int, int, str], None]
 MARKER = "_import.json"
 LEADING: dict[Kind, tuple[str, ...]] = {
@@ -90,7 +91,7 @@ def write_landing(
     """
     filesystem, root = fsspec.core.url_to_fs(landing)
     root = root.rstrip("/")
-    _refuse_foreign(filesystem, root, landing)
+    _refuse_foreign(filesystem, root, landing, adapter.name)
     progress(0, 1, f"reading {adapter.name}")
     with read_tables(adapter, folder) as connection:
         summary = _summarise(connection, adapter.name, landing, folder)
@@ -130,14 +131,20 @@ def read_tables(adapter: DatasetAdapter, folder: Path) -> duckdb.DuckDBPyConnect
     return connection
 
 
-def _refuse_foreign(filesystem: fsspec.AbstractFileSystem, root: str, landing: str) -> None:
+def _refuse_foreign(filesystem: fsspec.AbstractFileSystem, root: str, landing: str, name: str) -> None:
     # An import empties its landing first: it must never do that to days which somebody really landed.
-    if filesystem.exists(f"{root}/{MARKER}"):
-        return
+    former = json.loads(filesystem.cat_file(f"{root}/{MARKER}")) if filesystem.exists(f"{root}/{MARKER}") else None
+    if former is not None and former["dataset"] != name:
+        raise ContractError(
+            f"{landing} holds {former['dataset']}, imported before; two data sets in one landing would mix. "
+            f"Import {name} into a landing of its own with --to."
+        )
     for kind in CONTRACTS:
-        if filesystem.exists(f"{root}/{kind}"):
+        landed = filesystem.find(f"{root}/{kind}") if filesystem.exists(f"{root}/{kind}") else []
+        foreign = [path for path in landed if former is None or path.rsplit("/", 1)[-1] != FILE]
+        if foreign:
             raise ContractError(
-                f"{landing} already holds {kind} that no import wrote (it has no {MARKER}); an import replaces all. "
+                f"{foreign[0]} was not written by an import, and an import replaces all. "
                 f"Import into an empty landing, or remove {root}/{kind} yourself."
             )
 
@@ -208,5 +215,5 @@ def _table(parts: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 
 def _write_day(filesystem: fsspec.AbstractFileSystem, folder: str, table: pa.Table) -> None:
     filesystem.makedirs(folder, exist_ok=True)
-    with filesystem.open(f"{folder}/part-0.parquet", "wb") as file:
+    with filesystem.open(f"{folder}/{FILE}", "wb") as file:
         pq.write_table(table, file, compression="zstd")

@@ -16,11 +16,7 @@ days AS (
         avg((list_contains(reasons, 'unreadable_time') OR list_contains(reasons, 'outside_day'))::INT) AS outside_day_share,
         avg(list_contains(reasons, 'unknown_item')::INT) AS unknown_item_share,
         avg(is_duplicate::INT) AS duplicate_share,
-        avg((len(reasons) > 0)::INT) AS refused_share,
-        count(DISTINCT user_id) AS n_users,
-        count(DISTINCT item_id) AS n_items,
-        min(occurred_at) AS first_event,
-        max(occurred_at) AS last_event
+        avg((len(reasons) > 0)::INT) AS refused_share
     FROM judged_events GROUP BY day
 )
 SELECT d.* REPLACE (coalesce(d.n_rows, 0) AS n_rows, s.day AS day), v.usual_rows, v.trailing_days,

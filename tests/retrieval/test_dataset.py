@@ -172,7 +172,9 @@ def test_an_event_says_what_the_recipe_says_of_its_action(action: str, value: fl
     assert signed_weights(events_table([("u", "a", action, value, 0)]), ACTIONS).tolist() == [weight]
 
 
-def test_histories_leave_out_what_says_nothing_or_is_of_nobody(catalogue: Catalogue, people: People) -> None:
+def test_histories_keep_what_was_seen_without_a_sign_of_taste_and_leave_out_what_is_of_nobody(
+    catalogue: Catalogue, people: People
+) -> None:
     events = events_table(
         [
             ("u", "b", "buy", None, 20),
@@ -185,10 +187,11 @@ def test_histories_leave_out_what_says_nothing_or_is_of_nobody(catalogue: Catalo
         ]
     )
     found = build_histories(events, catalogue, people, ACTIONS)
-    assert found.offsets.tolist() == [0, 2, 2, 3]
-    assert found.items.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(found.weights, [-0.5, 2.0, 1.0])
-    assert found.times.tolist() == [10, 20, 5]
+    assert found.offsets.tolist() == [0, 4, 4, 5]
+    assert found.items.tolist() == [0, 1, 0, 0, 2]
+    np.testing.assert_array_equal(found.weights, [-0.5, 2.0, 0.0, 0.0, 1.0])
+    assert found.times.tolist() == [10, 20, 30, 30, 5]
+    assert found.positives().items.tolist() == [1, 2]
 
 
 def test_no_events_make_empty_histories_of_everybody(catalogue: Catalogue, people: People) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import errno
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -131,19 +132,21 @@ def test_a_folder_that_another_run_finished_first_is_left_as_it_is(tmp_path: Pat
 def test_the_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(
     tmp_path: Path, python: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    here = socket.gethostname()
     dead = python("pass")
     dead.communicate()
     living = python("import sys; sys.stdin.read()")
     try:
         for process in (dead, living):
-            (tmp_path / f"{STAGING}{process.pid}-x").mkdir()
-            (tmp_path / f"{STAGING}{process.pid}-x" / "file").write_text("half")
-            (tmp_path / f"{STAGING}{process.pid}-y").write_text("half a file")
-        (tmp_path / f"{STAGING}nobody").mkdir()
+            (tmp_path / f"{STAGING}{process.pid}-x-{here}").mkdir()
+            (tmp_path / f"{STAGING}{process.pid}-x-{here}" / "file").write_text("half")
+            (tmp_path / f"{STAGING}{process.pid}-y-{here}").write_text("half a file")
+        (tmp_path / f"{STAGING}{dead.pid}-z-elsewhere").mkdir()
         (tmp_path / "finished").mkdir()
-        assert sweep_staging(tmp_path) == 3
+        assert sweep_staging(tmp_path) == 2
         names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"finished", f"{STAGING}{living.pid}-x", f"{STAGING}{living.pid}-y"}
+        kept = {f"{STAGING}{living.pid}-x-{here}", f"{STAGING}{living.pid}-y-{here}"}
+        assert names == {"finished", f"{STAGING}{dead.pid}-z-elsewhere", *kept}
     finally:
         living.communicate()
     assert sweep_staging(tmp_path / "absent") == 0

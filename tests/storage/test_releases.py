@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import ReleaseError
-from storage.bundle import MODEL, RELEASE, REPORT, SOURCES
+from storage.bundle import MODEL, RECIPE, RELEASE, REPORT, SOURCES
 from storage.durable import STAGING
 from storage.manifest import MANIFEST
 from storage.releases import AUDIT, CURRENT, ReleaseStore
@@ -29,6 +29,7 @@ def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Pa
     def fill(folder: Path) -> None:
         facts = {"day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc", "id": payload}
         (folder / RELEASE).write_text(json.dumps(facts, indent=1))
+        (folder / RECIPE).write_text('{"sources": {"knn": {"kind": "item_knn"}}}')
         (folder / REPORT).write_text(f"<p>{payload}</p>")
         (folder / SOURCES / "knn" / MODEL).mkdir(parents=True)
         (folder / SOURCES / "knn" / MODEL / "weights.npy").write_bytes(random.Random(payload).randbytes(300))
@@ -194,10 +195,11 @@ def test_a_release_says_what_it_is(store: ReleaseStore, line: list[str]) -> None
     assert release.facts["id"] == line[1]
     files = [path for path in release.folder.rglob("*") if path.is_file() and path.name != MANIFEST]
     assert release.n_bytes == sum(path.stat().st_size for path in files)
-    model = release.model("knn")
+    model = release.model("knn", "item_knn")
     assert model is not None
     assert model.path.is_dir()
-    assert release.model("other") is None
+    assert release.model("other", "item_knn") is None
+    assert release.model("knn", "two_tower") is None
 
 
 def test_the_digest_of_a_release_leaves_the_report_out_and_nothing_else(store: ReleaseStore) -> None:
@@ -261,7 +263,7 @@ def test_every_flipped_bit_of_every_file_is_found(store: ReleaseStore) -> None:
     store.verify(id_)
     rng = random.Random(11)
     files = sorted(path for path in (store.root / id_).rglob("*") if path.is_file())
-    assert {path.name for path in files} == {RELEASE, REPORT, "weights.npy", MANIFEST}
+    assert {path.name for path in files} == {RECIPE, RELEASE, REPORT, "weights.npy", MANIFEST}
     missed = []
     for path in files:
         whole = path.read_bytes()

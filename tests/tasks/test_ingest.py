@@ -13,7 +13,7 @@ from retrieval.rules import Action, Rules
 from retrieval.schema import CONTRACTS, Kind
 from storage.layout import Lake
 from storage.logs import open_logs
-from tasks.ingest import Ingested, ingest, require
+from tasks.ingest import Ingested, ingest
 
 DAY = dt.date(2026, 3, 5)
 ACTIONS = {"buy": Action(sign="+")}
@@ -64,13 +64,24 @@ def test_a_night_whose_day_did_not_land_says_so_and_loads_nothing(lake: Lake) ->
     assert held(lake) == {}
 
 
-def test_a_torn_file_of_any_day_stops_the_pass_before_anything_is_loaded(lake: Lake) -> None:
+def test_a_torn_file_of_the_required_day_stops_the_night_before_anything_is_loaded(lake: Lake) -> None:
     for offset in (-1, 0):
         land(lake, day_of(offset))
-    (lake.landing / "events" / f"day={day_of(-1)}" / "z.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ContractError, match=r"day=2026-03-04/z.parquet"):
+    (lake.landing / "events" / f"day={DAY}" / "z.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ContractError, match=r"day=2026-03-05/z.parquet"):
         night(lake)
     assert held(lake) == {}
+
+
+def test_files_of_an_earlier_day_that_cannot_be_used_leave_the_night_to_go_on(lake: Lake) -> None:
+    for offset in (-3, -2, -1, 0):
+        land(lake, day_of(offset))
+    (lake.landing / "events" / f"day={day_of(-1)}" / "z.parquet").write_bytes(b"PAR1")
+    (lake.landing / "events" / f"day={day_of(-2)}" / "part.parquet").unlink()
+    ingested = night(lake)
+    assert held(lake) == {day_of(-3): 20, DAY: 20}
+    assert "z.parquet" in ingested.refused[day_of(-1)]
+    assert "is empty" in ingested.refused[day_of(-2)]
 
 
 def test_earlier_landed_days_are_caught_up_in_the_same_pass(lake: Lake) -> None:
@@ -91,17 +102,19 @@ def test_items_are_caught_up_from_before_the_span_and_never_from_after_it(lake: 
         assert set(logs.loaded("items")) == {day_of(-90), day_of(-3)}
 
 
-def test_a_refused_day_is_raised_by_require_with_the_rules_that_failed(lake: Lake) -> None:
+def test_a_refused_day_stops_the_night_and_leaves_the_logs_as_they_were(lake: Lake) -> None:
+    land(lake, day_of(-1))
     land(lake, DAY, faulty=10)
-    ingested = night(lake)
+    write(lake, "users", DAY, [{"user_id": "u1"}])
     with pytest.raises(DayRefused) as refusal:
-        require(ingested, DAY)
+        night(lake)
     message = str(refusal.value)
     assert "2026-03-05" in message
-    assert all(rule in message for rule in ("null_share of", "refused_share of"))
+    assert all(rule in message for rule in ("null_share of", "refused_share of", "missing_user 10"))
     assert "duplicate_share" not in message
     assert held(lake) == {}
-    require(ingested, day_of(-1))
+    with open_logs(lake.logs, read_only=True) as logs:
+        assert logs.loaded("users") == {}
 
 
 def test_a_bad_day_among_good_ones_is_refused_and_the_others_are_loaded(lake: Lake) -> None:
@@ -110,13 +123,12 @@ def test_a_bad_day_among_good_ones_is_refused_and_the_others_are_loaded(lake: La
     ingested = night(lake)
     assert held(lake) == {day_of(-2): 20, DAY: 20}
     assert set(ingested.refused) == {day_of(-1)}
-    require(ingested, DAY)
 
 
 def test_a_day_of_no_rows_is_refused(lake: Lake) -> None:
     land(lake, DAY, n=0)
     with pytest.raises(DayRefused, match="n_rows of 2026-03-05 is 0, expected at least 1"):
-        require(night(lake), DAY)
+        night(lake)
 
 
 def test_a_warning_does_not_refuse_the_day(lake: Lake) -> None:
@@ -124,7 +136,6 @@ def test_a_warning_does_not_refuse_the_day(lake: Lake) -> None:
     path = lake.landing / "events" / f"day={DAY}"
     (path / "again.parquet").write_bytes((path / "part.parquet").read_bytes())
     ingested = night(lake)
-    require(ingested, DAY)
     assert [check.rule for check in ingested.checks if not check.passed] == ["duplicate_share"]
     assert held(lake) == {DAY: 20}
 
@@ -133,11 +144,12 @@ def test_a_volume_far_from_usual_is_refused_once_there_are_days_to_compare(lake:
     write(lake, "items", day_of(-40), [{"item_id": "i1", "title": "One"}])
     for offset in range(-7, 0):
         land(lake, day_of(offset), n=20)
-        require(night(lake, offset), day_of(offset))
+        night(lake, offset)
     land(lake, DAY, n=2)
     with pytest.raises(DayRefused, match=r"volume_ratio of 2026-03-05 is 0.1, expected between 0.2 and 5"):
-        require(night(lake), DAY)
-    require(night(lake, rules=Rules(min_volume_ratio=0.05)), DAY)
+        night(lake)
+    night(lake, rules=Rules(min_volume_ratio=0.05))
+    assert held(lake)[DAY] == 2
 
 
 def test_a_second_night_changes_nothing_and_reports_what_the_first_did(lake: Lake) -> None:
@@ -181,10 +193,20 @@ def test_a_corrected_day_that_is_refused_leaves_the_former_rows(lake: Lake) -> N
     land(lake, DAY)
     first = night(lake)
     land(lake, DAY, n=30, faulty=30)
-    second = night(lake)
-    assert set(second.refused) == {DAY}
+    with pytest.raises(DayRefused):
+        night(lake)
     assert held(lake) == {DAY: 20}
-    assert second.logs_digest == first.logs_digest
+    with open_logs(lake.logs, read_only=True) as logs:
+        assert logs.digest(DAY) == first.logs_digest
+
+
+def test_other_rules_judge_the_day_again(lake: Lake) -> None:
+    land(lake, DAY, n=200, faulty=1)
+    first = night(lake)
+    second = night(lake, rules=Rules(max_null_share=0.5))
+    assert second.logs_digest != first.logs_digest
+    assert [check.expected for check in second.checks if check.rule == "null_share"] == ["at most 0.5"]
+    assert held(lake) == {DAY: 199}
 
 
 def test_nights_in_any_order_end_in_the_same_logs(tmp_path: Path) -> None:

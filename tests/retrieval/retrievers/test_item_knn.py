@@ -24,7 +24,7 @@ def cosine_by_hand(dataset: Dataset, config: ItemKnnConfig) -> np.ndarray:
         part = slice(positives.offsets[user], positives.offsets[user + 1])
         seen[user, positives.items[part][-config.max_history :]] = 1
     weighted = seen.copy()
-    if config.weighting == "tf_idf":
+    if config.weighting == "user_norm":
         weighted /= np.sqrt(np.maximum(seen.sum(axis=1, keepdims=True), 1))
     norms = np.sqrt((weighted**2).sum(axis=0))
     similarity = np.zeros((n_items, n_items))

@@ -319,7 +319,7 @@ def test_texts_and_positives_are_asked_for_by_name(dataset: Dataset) -> None:
     with pytest.raises(ModelError, match=r"the dataset has none\. Encode the texts first"):
         CONFIG.fit(dataclasses.replace(dataset, text_vectors=None), seed=SEED)
     nobody = dataclasses.replace(dataset, histories=Histories.empty(len(dataset.people)))
-    with pytest.raises(ModelError, match="no positive event before day"):
+    with pytest.raises(ModelError, match="no positive event before 20"):
         CONFIG.fit(nobody, seed=SEED)
 
 

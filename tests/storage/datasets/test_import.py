@@ -128,7 +128,7 @@ def test_a_landing_that_no_import_wrote_is_not_emptied(raw: Path, tmp_path: Path
     theirs = tmp_path / "landing" / "events" / "day=2020-01-01" / "export.parquet"
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"precious")
-    with pytest.raises(ContractError, match="no import wrote"):
+    with pytest.raises(ContractError, match="was not written by an import"):
         import_dataset("movielens-100k", landing=str(tmp_path / "landing"), source=raw)
     assert theirs.read_bytes() == b"precious"
 
@@ -183,7 +183,7 @@ def test_another_filesystem_gets_the_same_bytes(raw: Path, tmp_path: Path) -> No
     assert found == bytes_of(tmp_path / "landing")
 
 
-def test_importing_another_set_replaces_the_landing_whole(raw: Path, tmp_path: Path) -> None:
+def test_another_set_does_not_go_into_the_same_landing(raw: Path, tmp_path: Path) -> None:
     shop = tmp_path / "shop"
     shop.mkdir()
     rows = (
@@ -192,9 +192,21 @@ def test_importing_another_set_replaces_the_landing_whole(raw: Path, tmp_path: P
     )
     duckdb.execute(f"COPY ({rows}) TO '{shop}/lines.parquet'")
     import_dataset("movielens-100k", landing=str(tmp_path / "landing"), source=raw)
-    import_dataset("online-retail", landing=str(tmp_path / "landing"), source=shop)
-    days = {path.name for path in (tmp_path / "landing").glob("*/day=*")}
-    assert days == {"day=2011-01-01"}
+    before = bytes_of(tmp_path / "landing")
+    with pytest.raises(ContractError, match="holds movielens-100k, imported before.*a landing of its own"):
+        import_dataset("online-retail", landing=str(tmp_path / "landing"), source=shop)
+    assert bytes_of(tmp_path / "landing") == before
+
+
+def test_a_file_landed_beside_imported_ones_is_not_removed(raw: Path, tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    import_dataset("movielens-100k", landing=str(landing), source=raw)
+    own = landing / "events" / "day=2020-01-01" / "own.csv"
+    own.parent.mkdir()
+    own.write_text("user_id\n")
+    with pytest.raises(ContractError, match=r"own\.csv was not written by an import"):
+        import_dataset("movielens-100k", landing=str(landing), source=raw)
+    assert own.exists()
 
 
 @pytest.mark.slow
