@@ -1,6 +1,8 @@
 """The command line as people and scripts use it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,31 @@ def test_wrong_usage_has_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None
     assert run("nightly", "--day", "yesterday") == 2
     assert run("nonsense") == 2
     assert run("recommend") == 2
+
+
+def test_status_says_who_holds_the_logs(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.lake.logs.parent.mkdir(parents=True)
+    code = (
+        f"import duckdb, time; c = duckdb.connect({str(place.lake.logs)!r}); print('open', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+        try:
+            assert f"PID {holder.pid}" in complaint(capsys, "status", "--lake", str(place.lake.root))
+        finally:
+            holder.kill()
+
+
+def test_a_lake_that_is_a_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = tmp_path / "lake"
+    lake.write_text("no folder")
+    for command in (["status"], ["recommend", "--user", "u"]):
+        complaint(capsys, *command, "--lake", str(lake))
+
+
+def test_titles_that_look_like_markup_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    from flows import console
+
+    console.print_table("odd [/] title", ("title",), [("[red]blood[/red] oranges [/]",)])
+    shown = capsys.readouterr().out
+    assert "odd [/] title" in shown and "[red]blood[/red] oranges [/]" in shown

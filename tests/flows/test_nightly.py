@@ -146,3 +146,33 @@ def test_the_run_leaves_its_key_figures_as_artifacts(place: Place) -> None:
     shown = json.dumps([artifact.data for artifact in artifacts])
     assert result.release.id in shown
     assert "recall@100" in shown
+
+
+def changed(place: Place, old: str, new: str) -> None:
+    text = place.recipe_file.read_text()
+    assert old in text
+    place.recipe_file.write_text(text.replace(old, new))
+
+
+def test_a_source_asked_in_another_way_is_measured_anew(place: Place) -> None:
+    first = run(place, place.last_day)
+    changed(place, 'kind = "item_knn"', 'kind = "item_knn"\nhistory_half_life_days = 0.1')
+    second = run(place, place.last_day)
+    assert second.parts.sources["item_knn"].model.digest == first.parts.sources["item_knn"].model.digest
+    assert second.parts.scored.digest != first.parts.scored.digest
+    assert second.release.id in Path(second.report).read_text()
+
+
+def test_a_recipe_that_changes_what_a_model_is_made_of_trains_it_from_the_beginning(place: Place) -> None:
+    run(place, place.world.days[-2])
+    changed(place, "dim = 8", "dim = 12")
+    result = run(place, place.last_day)
+    assert result.is_live
+    assert not result.stages["train two_tower"]["warm"]
+
+
+def test_a_night_goes_on_after_an_old_release_was_removed(place: Place) -> None:
+    first, second = (run(place, day) for day in place.world.days[-3:-1])
+    assert second.release.parent == first.release.id
+    shutil.rmtree(first.release.folder)
+    assert run(place, place.last_day).is_live
