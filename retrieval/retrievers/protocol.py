@@ -1,5 +1,6 @@
 """What every family of retrievers offers: fit from a dataset, answer queries, come apart into a plain state."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -41,15 +42,15 @@ class Encoder(Protocol):
     def state(self) -> State: ...
 
 
-class FamilyConfig(FrozenModel):
+class FamilyConfig(FrozenModel, ABC):
     """The hyper-parameters of one family."""
 
     kind: str
 
+    @abstractmethod
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> Retriever | Encoder:
         """Learn from a dataset, from where a former state left off when one is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: State) -> Retriever | Encoder:
         """The fitted model that gave this state."""
-        raise NotImplementedError

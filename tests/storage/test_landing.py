@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import ContractError
+from retrieval.errors import ContractError, PartitionError
 from storage.landing import Landing
 from storage.logs import open_logs
 
@@ -156,3 +156,18 @@ def test_a_torn_file_on_another_filesystem_is_named(tmp_path: Path, memory: str)
         logs.staging(zone, [zone.partition("events", DAY)], ["buy"]),
     ):
         pytest.fail("a torn file was staged")
+
+
+def test_every_cut_of_a_csv_file_short_of_a_whole_line_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "events" / f"day={DAY}"
+    folder.mkdir(parents=True)
+    whole = b"user_id,item_id,action,occurred_at\nu1,i1,buy,2026-03-05T10:00:00\nu2,i1,buy,2026-03-05T11:00:00\n"
+    landing = Landing(str(tmp_path))
+    for length in range(1, len(whole) + 1):
+        (folder / "a.csv").write_bytes(whole[:length])
+        (file,) = landing.partition("events", DAY).files
+        if whole[:length].endswith(b"\n"):
+            landing.require_whole(file)
+        else:
+            with pytest.raises(PartitionError, match=r"a\.csv does not end with a newline"):
+                landing.require_whole(file)
