@@ -8,7 +8,7 @@ from flows.backfill import BackfillResult
 from flows.demo import DemoResult
 from flows.nightly import NightResult
 from flows.status import release_as_json
-from storage.reader import open_release, read_display
+from storage.reader import named, open_release, read_display
 from tasks.ingest import Ingested
 
 
@@ -106,7 +106,7 @@ def _show_one_household(night: NightResult) -> None:
     console.print_table(
         f"Household {household}: lamplighter recommend --user {household}",
         ("bought last", "would get"),
-        [(_named(bought), _named(gets)) for bought, gets in pairs],
+        [(named(bought), named(gets)) for bought, gets in pairs],
     )
     (item,) = recommender.dataset.catalogue.ids.names([newest[0]])
     alike = recommender.similar([item], 8).items[0]
@@ -114,13 +114,9 @@ def _show_one_household(night: NightResult) -> None:
     console.print_table(
         f"Like {own['title']}: lamplighter similar --item {item}",
         ("item", "title"),
-        [(entry["item_id"], _named(entry)) for entry in read_display(folder, alike.tolist())],
+        [(entry["item_id"], named(entry)) for entry in read_display(folder, alike.tolist())],
     )
     console.out.print(f"Open the report: {night.report}", soft_wrap=True)
-
-
-def _named(item: dict[str, Any]) -> str:
-    return f"{item['title']} ({item['details']})" if item["details"] else str(item["title"])
 
 
 def _rows(ingested: Ingested) -> dict[str, dict[str, int]]:

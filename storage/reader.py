@@ -69,6 +69,11 @@ def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
     return [item | {"details": ", ".join(value for _, value in item.pop("attributes"))} for item in items]
 
 
+def named(item: dict[str, Any]) -> str:
+    """What people call an item, told from others of the same title."""
+    return f"{item['title']} ({item['details']})" if item["details"] else str(item["title"])
+
+
 def read_scores(folder: Path) -> list[dict[str, Any]]:
     """The scores of a night or a release: one entry a source and kind of pairs."""
     scores: list[dict[str, Any]] = json.loads((folder / SCORES).read_text())

@@ -13,7 +13,7 @@ from retrieval.recommender import Recommender, serving_dataset
 from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import REPORT
-from storage.reader import read_display, read_scores
+from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from storage.releases import ReleaseStore
 from tasks.ingest import Ingested
@@ -133,4 +133,4 @@ def _items(parts: Parts, recommender: Recommender, items: Sequence[int] | np.nda
 
 
 def _titles(parts: Parts, rows: Sequence[int] | np.ndarray) -> list[str]:
-    return [item["title"] for item in read_display(parts.prepared.path, [int(row) for row in rows if row != UNKNOWN])]
+    return [named(item) for item in read_display(parts.prepared.path, [int(row) for row in rows if row != UNKNOWN])]
