@@ -10,7 +10,7 @@ import typer
 
 from flows import console
 from flows.cli_releases import releases_app, store_of
-from flows.options import Day, Json, Lake, Landing, RecipeOption
+from flows.options import Day, HowMany, Json, Lake, Landing, RecipeOption, ReleaseOption
 from flows.settings import Settings
 from retrieval.errors import LamplighterError
 from retrieval.progress import advance
@@ -124,8 +124,8 @@ def import_(
 @app.command()
 def recommend(
     user: Annotated[str, typer.Option(help="The user's id")],
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items")] = 20,
-    release: Annotated[str | None, typer.Option(help="A release's id [default: the live one]")] = None,
+    k: HowMany = 20,
+    release: ReleaseOption = None,
     lake: Lake = None,
     json: Json = False,
 ) -> None:
@@ -139,8 +139,8 @@ def recommend(
 @app.command()
 def similar(
     item: Annotated[str, typer.Option(help="The item's id")],
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items")] = 20,
-    release: Annotated[str | None, typer.Option(help="A release's id [default: the live one]")] = None,
+    k: HowMany = 20,
+    release: ReleaseOption = None,
     lake: Lake = None,
     json: Json = False,
 ) -> None:

@@ -9,6 +9,9 @@ from pydantic import Field
 from retrieval.domain import UNKNOWN, Candidates
 from retrieval.rules import FrozenModel
 
+BLEND = "blend"
+"""The name under which the blend of all sources is measured and asked for."""
+
 
 class BlendConfig(FrozenModel):
     """Weighted reciprocal rank fusion: an item scores the sum over sources of weight / (constant + rank).

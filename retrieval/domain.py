@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float32, Int32, Int64
 
 from retrieval.vocabulary import Vocabulary
 
+DAY = 86_400
+"""Seconds in a day."""
 FOREVER = np.iinfo(np.int32).max
 UNKNOWN = -1
 """The row of a user or item that the vocabulary does not hold, and the padding of short rankings."""
@@ -200,7 +202,7 @@ class Dataset:
     """One unit vector a distinct text, from the content encoder."""
 
     def __post_init__(self) -> None:
-        if self.histories.n_events and self.histories.times.max() >= self.day * 86_400:
+        if self.histories.n_events and self.histories.times.max() >= self.day * DAY:
             raise ValueError(f"a dataset for day {self.day} holds events on or after it")
 
 

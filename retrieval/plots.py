@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from retrieval.wording import SERVED, share
+from retrieval.blend import BLEND
+from retrieval.wording import share
 
 INK, GRID = "#333333", "#d9d9d9"
 # Okabe and Ito's colours, less yellow (too pale on white); their black is for what is served.
@@ -51,12 +52,12 @@ class Style:
 
 def styles(sources: Iterable[str]) -> dict[str, Style]:
     """A look for each source, by the order of their names; the served blend is always black with diamonds."""
-    others = sorted(set(sources) - {SERVED})
+    others = sorted(set(sources) - {BLEND})
     looks = {
         name: Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
         for i, name in enumerate(others)
     }
-    return {SERVED: Style("#000000", "D", "-")} | looks
+    return {BLEND: Style("#000000", "D", "-")} | looks
 
 
 def sources_chart(scores: Sequence[dict[str, Any]], label: str, floor: str | None) -> str:
@@ -133,7 +134,7 @@ def _series(nights: Sequence[dict[str, Any]], pairs: str, source: str) -> tuple[
 
 def _line(axes: Axes, name: str, days: list[int], recalls: list[dict[str, float]], look: Style) -> None:
     low, mean, high = ([recall[key] for recall in recalls] for key in ("low", "mean", "high"))
-    served = name == SERVED
+    served = name == BLEND
     axes.fill_between(days, low, high, color=look.colour, alpha=0.18 if served else 0.12, linewidth=0)
     axes.plot(
         days,

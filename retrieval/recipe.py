@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from retrieval.blend import BlendConfig
+from retrieval.blend import BLEND, BlendConfig
 from retrieval.errors import RecipeError
 from retrieval.index import IndexConfig
 from retrieval.retrievers import AnyFamily
@@ -66,7 +66,7 @@ class Recipe(FrozenModel):
     @classmethod
     def _names_are_file_names(cls, sources: dict[str, AnyFamily]) -> dict[str, AnyFamily]:
         for name in sources:
-            if not name.replace("_", "").replace("-", "").isalnum() or name == "blend":
+            if not name.replace("_", "").replace("-", "").isalnum() or name == BLEND:
                 raise ValueError(f"source {name!r} is no name: use letters, digits, - and _, and not the word blend")
         return sources
 

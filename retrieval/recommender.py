@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.blend import BlendConfig
-from retrieval.domain import Candidates, Catalogue, Dataset, Histories, People, Queries, Ragged
+from retrieval.blend import BLEND, BlendConfig
+from retrieval.domain import DAY, Candidates, Catalogue, Dataset, Histories, People, Queries, Ragged
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
-
-BLEND = "blend"
-"""The name under which the blend of all sources is measured and asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Recommender:
         """A question as if somebody had chosen just that item, and does not want it again."""
         n, day = len(items), self.dataset.day
         one_each = np.arange(n + 1, dtype=np.int64)
-        times = np.full(n, day * 86_400 - 1, np.int64)
+        times = np.full(n, day * DAY - 1, np.int64)
         return Queries(
             users=np.full(n, -1, np.int32),
             histories=Histories(one_each, items, np.ones(n, np.float32), times),

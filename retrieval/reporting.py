@@ -8,8 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from retrieval.blend import BLEND
 from retrieval.plots import sources_chart, trend_chart
-from retrieval.wording import SERVED, against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
+from retrieval.wording import against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
 
 PAIRS = {"all": "all pairs", "new": "new pairs"}
 FACTS = {
@@ -99,7 +100,7 @@ class NightReport:
     checks: list[CheckResult]
     """All rules of the day itself, and the failed ones of other days loaded by this run."""
     scores: list[dict[str, Any]]
-    """`SourceScore.to_json()` of each source and pairs kind ("all", "new"); the source "blend" is what is served."""
+    """A `SourceScore` as plain values for each source and kind of pairs; the source "blend" is what is served."""
     history: list[dict[str, Any]]
     """Earlier nights, oldest first: {"day": "2017-10-01", "scores": [...]} of the same shape."""
     indexes: list[dict[str, Any]]
@@ -158,7 +159,7 @@ def render(report: NightReport) -> str:
         bars=timeline(report.stages),
         total_seconds=sum(stage.seconds for stage in report.stages),
         quality=[(PAIRS[pairs], scores, _sources_chart(report, pairs)) for pairs, scores in _measured(report).items()],
-        served=SERVED,
+        served=BLEND,
         floor=floor_of(report.scores),
         trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
         rows=[(row, _unaccounted(row)) for row in report.rows],
@@ -218,13 +219,13 @@ def _events_card(report: NightReport) -> Card:
 
 
 def _recall_card(report: NightReport, pairs: str) -> Card:
-    label, now = f"Blend recall@100, {PAIRS[pairs]}", recall_of(report.scores, pairs, SERVED)
+    label, now = f"Blend recall@100, {PAIRS[pairs]}", recall_of(report.scores, pairs, BLEND)
     if now is None:
         return Card(label, "not measured", [])
     notes = [f"95 % interval {share(now['low'])} to {share(now['high'])}", "first night, nothing to compare with"]
     if report.history:
         last = report.history[-1]
-        notes[1] = since(now, recall_of(last["scores"], pairs, SERVED), last["day"])
+        notes[1] = since(now, recall_of(last["scores"], pairs, BLEND), last["day"])
     return Card(label, share(now["mean"]), notes)
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32, Int32
 
-from retrieval.domain import Histories, Ragged
+from retrieval.domain import DAY, Histories, Ragged
 
-DAY = 86_400
 FORGOTTEN = 6
 """Half-lives after which an event counts no more: it would weigh less than 1 in 64."""
 

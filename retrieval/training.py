@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retrieval.dataset import day_of
-from retrieval.domain import Dataset, Histories, State
+from retrieval.domain import DAY, Dataset, Histories, State
 from retrieval.errors import ModelError
 from retrieval.losses import sampled_softmax
 from retrieval.nets.two_tower import Sizes, TwoTower
@@ -16,7 +16,7 @@ from retrieval.nets.two_tower_state import carry_over, fits, to_state
 from retrieval.progress import advance
 from retrieval.retrievers.two_tower import TwoTowerConfig
 from retrieval.sampling import mixed_sample
-from retrieval.tastes import DAY, ItemFeatures, Tastes, read_tastes
+from retrieval.tastes import ItemFeatures, Tastes, read_tastes
 from retrieval.trends import Trends, first_choices, n_trend_features
 
 BETAS = (0.9, 0.99)

@@ -6,9 +6,8 @@ from typing import Self
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from retrieval.domain import Histories
+from retrieval.domain import DAY, Histories
 
-DAY = 86_400
 FLOOR = 0.003
 """Choices a day added before the logarithm, so that never chosen is far from seldom, not infinitely far."""
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-SERVED = "blend"
-"""The name under which scores hold what is served."""
+from retrieval.blend import BLEND
 
 
 def count(number: float) -> str:
@@ -34,12 +33,12 @@ def floor_of(scores: list[dict[str, Any]]) -> str | None:
 def ranked(scores: list[dict[str, Any]], pairs: str) -> list[dict[str, Any]]:
     """The scores of one kind of pairs: what is served, then the best source first."""
     chosen = [score for score in scores if score["pairs"] == pairs]
-    return sorted(chosen, key=lambda s: (s["source"] != SERVED, -s["recall_at_100"]["mean"], s["source"]))
+    return sorted(chosen, key=lambda s: (s["source"] != BLEND, -s["recall_at_100"]["mean"], s["source"]))
 
 
 def against_popularity(scores: list[dict[str, Any]]) -> tuple[str, bool]:
     """The blend's recall@100 of new pairs beside popularity's, in words; and whether it is surely better."""
-    served = next((s for s in scores if s["pairs"] == "new" and s["source"] == SERVED), None)
+    served = next((s for s in scores if s["pairs"] == "new" and s["source"] == BLEND), None)
     ratio = served and served["over_floor"]
     if not ratio:
         return (

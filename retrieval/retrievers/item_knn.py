@@ -8,12 +8,11 @@ import scipy.sparse as sp
 from jaxtyping import Float32
 from pydantic import Field
 
-from retrieval.domain import Candidates, Dataset, Histories, Queries, State
+from retrieval.domain import DAY, Candidates, Dataset, Histories, Queries, State
 from retrieval.progress import advance
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.search import rank_all
 
-DAY = 86_400
 BLOCK = 4096
 """Item rows whose co-occurrences are held at once."""
 

@@ -7,11 +7,9 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import Field
 
-from retrieval.domain import Candidates, Dataset, Queries, State
+from retrieval.domain import DAY, Candidates, Dataset, Queries, State
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.search import rank_all
-
-DAY = 86_400
 
 
 class PopularConfig(FamilyConfig):

@@ -7,8 +7,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.domain import Histories, Ragged
-from retrieval.tastes import DAY, FORGOTTEN, ItemFeatures, Tastes, read_tastes
+from retrieval.domain import DAY, Histories, Ragged
+from retrieval.tastes import FORGOTTEN, ItemFeatures, Tastes, read_tastes
 
 N_USERS, TODAY = 3, 200
 ITEM_FEATURES = [[0, 2], [0, 3], [1, 2, 4], [], [1]]

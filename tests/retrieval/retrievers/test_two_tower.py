@@ -11,7 +11,7 @@ import torch
 
 from retrieval import metrics
 from retrieval.dataset import build_catalogue, build_histories, build_people, day_number
-from retrieval.domain import UNKNOWN, Candidates, Dataset, Histories, Queries, Ragged, State
+from retrieval.domain import DAY, UNKNOWN, Candidates, Dataset, Histories, Queries, Ragged, State
 from retrieval.errors import ModelError
 from retrieval.evaluation import Holdout
 from retrieval.export import check_parity
@@ -25,7 +25,7 @@ from retrieval.retrievers.two_tower import TwoTower, TwoTowerConfig
 from retrieval.schema import TEXT_MAP
 from retrieval.search import rank_all
 from retrieval.synthetic import ACTIONS, World, planted_world
-from retrieval.tastes import DAY, read_tastes
+from retrieval.tastes import read_tastes
 from retrieval.text import HashedEncoder
 from retrieval.training import Trainer, sizes_of
 
