@@ -9,6 +9,7 @@ from flows.nightly import START, NightResult, run_night
 from flows.settings import Settings
 from retrieval.errors import ContractError
 from retrieval.progress import advance
+from tasks.alert import alert
 from tasks.ingest import Ingested, ingest
 from tasks.run import Night
 
@@ -41,6 +42,7 @@ def backfill(
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     chosen, place = settings.read_recipe(), settings.place
     ingested = ingest(place, settings.landing_uri, (start, end), chosen.rules, chosen.actions, reload=True)
+    alert(place, end, chosen, ingested)
     span = [start + dt.timedelta(days=n) for n in range((end - start).days + 1)]
     landed = {entry.day for entry in ingested.counts if entry.kind == "events"} - set(ingested.refused)
     days = [day for day in span if day in landed] if train else []

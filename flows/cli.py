@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from flows import console
+from flows.cli_logs import logs_app
+from flows.cli_quarantine import quarantine_app
 from flows.cli_releases import releases_app, store_of
 from flows.options import Day, HowMany, Json, Lake, Landing, RecipeOption, ReleaseOption
 from flows.settings import Settings
@@ -20,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps a recommender's retrieval index fresh and honest, every night.",
 )
+app.add_typer(logs_app, name="logs")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(releases_app, name="releases")
 
 
@@ -150,6 +154,22 @@ def similar(
     items = _described(folder, found.items[0], found.scores[0])
     (own,) = _described(folder, [recommender.dataset.catalogue.ids.row(item)], [0.0])
     _answer(json, {"release": recommender.release_id, "item": item, "items": items}, f"Like {own['title']}", items)
+
+
+@app.command()
+def forget(user: Annotated[str, typer.Option(help="The user's id")], lake: Lake = None, json: Json = False) -> None:
+    """Take a user out of logs, quarantine, artifacts and exports, and keep them out; the next release has no trace."""
+    import datetime as dt
+    from dataclasses import asdict
+
+    from tasks.forget import forget_user
+
+    done = forget_user(Settings.given(lake=lake).place, user, at=dt.datetime.now(dt.UTC))
+    if json:
+        console.print_json(asdict(done))
+        return
+    console.print_facts(asdict(done))
+    console.out.print("Run the newest night again for a release without them: lamplighter nightly --day D")
 
 
 @app.command()

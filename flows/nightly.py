@@ -13,7 +13,7 @@ from storage.bundle import REPORT
 from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.releases import Release, ReleaseStore
-from tasks.alert import announce
+from tasks.alert import alert, announce
 from tasks.build_index import build_index
 from tasks.embed import embed
 from tasks.encode import encode
@@ -80,6 +80,8 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
     ingested = ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
     seconds = {"ingest": round(time.perf_counter() - start, 3)}
+    alert(night.lake, night.day, recipe, ingested)
+    ingested.require(night.day)
     prepared = prepare(night, ingested.logs_digest)
     encoded = encode(night, prepared)
     parent = ReleaseStore(night.lake.releases).parent_for(night.day)

@@ -120,7 +120,7 @@ def _show_one_household(night: NightResult) -> None:
 
 
 def _rows(ingested: Ingested) -> dict[str, dict[str, int]]:
-    names = ("landed", "loaded", "refused", "duplicates")
+    names = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
     return {
         kind: {name: sum(getattr(entry, name) for entry in ingested.counts if entry.kind == kind) for name in names}
         for kind in ("events", "items", "users")

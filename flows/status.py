@@ -18,9 +18,14 @@ def status_of(lake: Lake) -> dict[str, Any]:
     id_ = store.current_id()
     live = store.get(id_) if id_ else None
     days: list[tuple[dt.date, int]] = []
+    refused: list[dt.date] = []
+    n_quarantined, reopened = 0, []
     if lake.logs.exists():
         with open_logs(lake.logs, read_only=True) as logs:
-            days = logs.days_loaded()
+            days, reopened = logs.days_loaded(), logs.reopened()
+            judged = logs.recorded()
+        refused = sorted({entry.counts.day for entry in judged if entry.counts.is_refused})
+        n_quarantined = sum(entry.counts.quarantined for entry in judged)
     behind = [day for day, _ in days if live is None or day > live.day]
     return {
         "lake": str(lake.root),
@@ -32,14 +37,22 @@ def status_of(lake: Lake) -> dict[str, Any]:
         "days": len(days),
         "events": sum(count for _, count in days),
         "days_behind": len(behind),
+        "quarantined": n_quarantined,
+        "refused_days": [day.isoformat() for day in refused],
+        "reopened_days": [entry.day.isoformat() for entry in reopened],
+        "waiting_for_backfill": [entry.day.isoformat() for entry in reopened if entry.waiting],
     }
 
 
 def show_status(found: dict[str, Any]) -> None:
     """The status in a few lines."""
-    console.print_facts(found)
+    console.print_facts({name: _few(value) if isinstance(value, list) else value for name, value in found.items()})
     if found["live"] is None:
         console.out.print("No release is live. Run `lamplighter nightly --day D`.")
+
+
+def _few(days: list[str]) -> str | int:
+    return f"{len(days)} ({', '.join(days[-5:])})" if days else 0
 
 
 def release_as_json(release: Release, *, is_live: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def day_of(number: int) -> dt.date:
 
 
 def build_catalogue(items: pa.Table, crosses: Sequence[tuple[str, str]] = ()) -> Catalogue:
-    """The catalogue of a table with one row an item, ascending by item_id (`storage/queries/catalogue.sql`).
+    """The catalogue of a table with one row an item, ascending by item_id (`storage/logs/queries/catalogue.sql`).
 
     An item's features are its topics by level, its attributes, and both values of each crossed pair of fields.
     """
@@ -64,7 +64,7 @@ def build_catalogue(items: pa.Table, crosses: Sequence[tuple[str, str]] = ()) ->
 
 
 def build_people(users: pa.Table) -> People:
-    """The users of a table with one row each, ascending by user_id (`storage/queries/people.sql`)."""
+    """The users of a table with one row each, ascending by user_id (`storage/logs/queries/people.sql`)."""
     users = users.combine_chunks()
     owners, labels = _map_features(_column(users, "attributes"), "")
     usual_owners, usual_labels = _map_features(_column(users, "context"), "usual ")

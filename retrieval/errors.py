@@ -4,7 +4,7 @@
     ├── RecipeError        a recipe that cannot be read or contradicts itself
     ├── ContractError      landed data that breaks the data contract
     │   ├── PartitionError landed files of one kind and day that cannot be used
-    │   └── DayRefused     a day that a critical rule refused
+    │   └── DayRefused     a day that a blocking rule refused
     ├── LogsError          the event store is busy, missing or damaged
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
@@ -38,7 +38,7 @@ class PartitionError(ContractError):
 
 
 class DayRefused(ContractError):
-    """A day that a critical rule refused; the logs stay as they were."""
+    """A day that a blocking rule refused: its rows are not in the logs."""
 
 
 class LogsError(LamplighterError):

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from retrieval.blend import BLEND
+from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, by_urgency, environment, reasons_of
 from retrieval.plots import sources_chart, trend_chart
 from retrieval.wording import against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
+
+__all__ = ["CheckResult", "NightReport", "RowCounts", "SampleItem", "SampleUser", "StageTime", "render"]
 
 PAIRS = {"all": "all pairs", "new": "new pairs"}
 FACTS = {
@@ -32,31 +34,6 @@ class StageTime:
     seconds: float
     detail: str = ""
     """What it did, in a few words: "92,331 items, 47 fresh"."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowCounts:
-    """What became of one kind's landed rows: landed = loaded + refused + duplicates."""
-
-    kind: str
-    landed: int
-    loaded: int
-    refused: int
-    duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One data-quality rule's result for one day."""
-
-    rule: str
-    day: str
-    severity: str
-    """critical or warning"""
-    passed: bool
-    observed: str
-    expected: str
-    cure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +72,7 @@ class NightReport:
     n_days_loaded: int
     """Days that this run loaded into the logs: 1 on an ordinary night, many on a first one."""
     reasons: dict[str, int]
-    """Rows refused by reason code."""
+    """Rows set aside, by reason code."""
     reason_meanings: dict[str, str]
     checks: list[CheckResult]
     """All rules of the day itself, and the failed ones of other days loaded by this run."""
@@ -115,25 +92,6 @@ class NightReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The night in plain words, for somebody woken by it."""
-
-    tone: str
-    """good, look or bad: the page's colour, always beside the headline's words."""
-    headline: str
-    sentences: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One key figure."""
-
-    label: str
-    value: str
-    notes: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Bar:
     """One stage on the night's time line, in percent of the whole."""
 
@@ -144,40 +102,38 @@ class Bar:
 
 def render(report: NightReport) -> str:
     """The night as one HTML page that needs nothing but itself; same report, same bytes."""
-    environment = Environment(
-        loader=PackageLoader("retrieval"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "share": share, "seconds": seconds}
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        verdict=verdict(report),
-        cards=cards(report),
-        bars=timeline(report.stages),
-        total_seconds=sum(stage.seconds for stage in report.stages),
-        quality=[(PAIRS[pairs], scores, _sources_chart(report, pairs)) for pairs, scores in _measured(report).items()],
-        served=BLEND,
-        floor=floor_of(report.scores),
-        trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
-        rows=[(row, _unaccounted(row)) for row in report.rows],
-        reasons=sorted(report.reasons.items(), key=lambda reason: (-reason[1], reason[0])),
-        checks=sorted(report.checks, key=_urgency),
-        facts=[(FACTS.get(name, name), _plain(value)) for name, value in report.facts.items()],
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=verdict(report),
+            cards=cards(report),
+            bars=timeline(report.stages),
+            total_seconds=sum(stage.seconds for stage in report.stages),
+            quality=[
+                (PAIRS[pairs], scores, _sources_chart(report, pairs)) for pairs, scores in _measured(report).items()
+            ],
+            served=BLEND,
+            floor=floor_of(report.scores),
+            trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
+            rows=report.rows,
+            reasons=reasons_of(report.reasons, report.reason_meanings, report.rows),
+            subjects=by_subject(report.checks),
+            facts=[(FACTS.get(name, name), _plain(value)) for name, value in report.facts.items()],
+        )
     )
 
 
 def verdict(report: NightReport) -> Verdict:
     """Whether anybody needs to get up: the row counts, the checks, and the blend beside popularity."""
     failed = [check for check in report.checks if not check.passed]
-    lost = sum(abs(_unaccounted(row)) for row in report.rows)
+    lost = sum(abs(row.unaccounted) for row in report.rows)
     comparison, is_better = against_popularity(report.scores)
     sentences = [_checks_sentence(report.checks, failed), comparison]
     if lost:
         sentences.insert(0, f"{count(lost)} landed rows are not accounted for.")
-    if lost or any(check.severity == "critical" for check in failed):
+    if lost or any(check.severity == "block" for check in failed):
         return Verdict("bad", "✗ Needs somebody", sentences)
     if failed or not is_better:
         return Verdict("look", "! Worth a look in the morning", sentences)
@@ -189,10 +145,10 @@ def _checks_sentence(checks: list[CheckResult], failed: list[CheckResult]) -> st
         return "No checks were run: nothing new was loaded."
     if not failed:
         return f"All {count(len(checks))} checks passed."
-    n_critical = sum(check.severity == "critical" for check in failed)
-    named = [f"{check.rule} of {check.day}" for check in sorted(failed, key=_urgency)[:3]]
+    n_blocking = sum(check.severity == "block" for check in failed)
+    named = [f"{check.rule} of {check.day}" for check in by_urgency(failed)[:3]]
     more = [f"{count(len(failed) - 3)} more"] if len(failed) > 3 else []
-    found = f"{count(len(failed))} of {count(len(checks))} checks failed, {count(n_critical)} of them critical"
+    found = f"{count(len(failed))} of {count(len(checks))} checks failed, {count(n_blocking)} of them blocking"
     return f"{found}: {', '.join(named + more)}."
 
 
@@ -214,7 +170,7 @@ def _events_card(report: NightReport) -> Card:
     if events is None:
         return Card("Events loaded", "0", ["nothing new landed"])
     days = "1 day" if report.n_days_loaded == 1 else f"{count(report.n_days_loaded)} days"
-    notes = [f"{count(events.refused)} refused, {count(events.duplicates)} duplicates", days]
+    notes = [f"{count(events.quarantined)} quarantined, {count(events.duplicates)} duplicates", days]
     return Card("Events loaded", count(events.loaded), notes)
 
 
@@ -271,14 +227,6 @@ def _sources_chart(report: NightReport, pairs: str) -> Markup:
 def _trend_chart(report: NightReport, pairs: str) -> Markup:
     nights = [*report.history, {"day": report.day.isoformat(), "scores": report.scores}]
     return Markup(trend_chart(nights, pairs, f"Recall@100 over nights, {PAIRS[pairs]}"))  # safe, as above
-
-
-def _unaccounted(row: RowCounts) -> int:
-    return row.landed - row.loaded - row.refused - row.duplicates
-
-
-def _urgency(check: CheckResult) -> tuple[bool, bool, str, str]:
-    return check.passed, check.severity != "critical", check.day, check.rule
 
 
 def _plain(value: Any) -> str:

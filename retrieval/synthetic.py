@@ -59,12 +59,12 @@ class World:
         return self.items.filter(pc.equal(self.first_seen, pa.scalar(day)))
 
     def catalogue(self, day: dt.date) -> pa.Table:
-        """What `storage/queries/catalogue.sql` gives on a day."""
+        """What `storage/logs/queries/catalogue.sql` gives on a day."""
         known = self.items.append_column("first_seen", self.first_seen)
         return known.filter(pc.less_equal(self.first_seen, pa.scalar(day)))
 
     def people(self, day: dt.date) -> pa.Table:
-        """What `storage/queries/people.sql` gives on a day, with the store each user went to most before it."""
+        """What `storage/logs/queries/people.sql` gives on a day, with the store each user went to most before it."""
         counts: dict[str, Counter[str]] = {}
         for event in self._between(self.days[0], day - dt.timedelta(days=1)).select(["user_id", "context"]).to_pylist():
             counts.setdefault(event["user_id"], Counter())[dict(event["context"])["store"]] += 1
@@ -75,7 +75,7 @@ class World:
         return self.users.append_column("context", pa.array(usual, TEXT_MAP))
 
     def interactions(self, first: dt.date, last: dt.date) -> pa.Table:
-        """What `storage/queries/interactions.sql` gives of a span of days."""
+        """What `storage/logs/queries/interactions.sql` gives of a span of days."""
         found = self._between(first, last)
         seconds = pc.divide(pc.cast(found["occurred_at"], pa.int64()), 1_000_000)
         table = found.select(["user_id", "item_id", "action", "value"]).append_column("time", seconds)

@@ -33,5 +33,18 @@ class Lake:
     def releases(self) -> Path:
         return self.root / "releases"
 
+    @property
+    def exports(self) -> Path:
+        """What was taken out of the quarantine to be looked at."""
+        return self.root / "exports"
+
+    def quality(self, day: dt.date) -> Path:
+        """The page of what landed up to a day."""
+        return self.root / "quality" / f"{day.isoformat()}.html"
+
+    @property
+    def all_artifacts(self) -> Path:
+        return self.root / "artifacts"
+
     def artifacts(self, stage: str, day: dt.date) -> Path:
-        return self.root / "artifacts" / stage / f"day={day.isoformat()}"
+        return self.all_artifacts / stage / f"day={day.isoformat()}"

@@ -1,26 +1,62 @@
-"""What the orchestrator shows of a night: key figures and links, beside the run."""
+"""What the orchestrator is told of a night: an event for every failed rule, key figures and links beside the run."""
+
+import datetime as dt
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
 
+from retrieval.recipe import Recipe
 from storage.bundle import REPORT
+from storage.layout import Lake
 from storage.reader import read_scores
 from storage.releases import Release
 from tasks.ingest import Ingested
+from tasks.quality import write_quality_page
 from tasks.run import stage
+
+FAILED, WARNED = "lamplighter.rule.failed", "lamplighter.rule.warned"
+"""The events' names: of a rule that blocks, of one that warns."""
+
+
+@stage("alert", minutes=5)
+def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
+    """Write the page of what landed, and emit one event for every rule that failed: what automations act on."""
+    page = write_quality_page(lake, day, recipe, ingested)
+    for check in ingested.checks:
+        if not check.passed:
+            emit_event(
+                event=FAILED if check.blocks else WARNED,
+                resource={
+                    "prefect.resource.id": f"lamplighter.rule.{check.kind}.{check.rule}",
+                    "prefect.resource.name": f"{check.rule} of {check.kind}",
+                },
+                payload={
+                    "day": check.day.isoformat(),
+                    "kind": check.kind,
+                    "rule": check.rule,
+                    "severity": check.severity,
+                    "observed": check.observed,
+                    "expected": check.expected,
+                    "meaning": check.meaning,
+                    "cure": check.cure,
+                    "link": page.as_uri(),
+                },
+            )
 
 
 @stage("announce", minutes=5)
 def announce(release: Release, is_live: bool, ingested: Ingested) -> None:
     """Leave the night's key figures as artifacts of the run."""
     rows = [entry for entry in ingested.counts if entry.kind == "events"]
-    landed, loaded, refused = (sum(getattr(entry, name) for entry in rows) for name in ("landed", "loaded", "refused"))
+    names = ("landed", "loaded", "quarantined", "duplicates")
+    counted = ", ".join(f"{name} {sum(getattr(entry, name) for entry in rows):,}" for name in names)
     verdict = "is live" if is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",
         description=f"Night of {release.day}",
         markdown=(
             f"## {release.day}: release `{release.id}` {verdict}\n\n"
-            f"Events landed {landed:,}, loaded {loaded:,}, refused {refused:,}.\n\n"
+            f"Events: {counted}.\n\n"
             f"Report: `{release.folder / REPORT}`\n"
         ),
     )

@@ -23,7 +23,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
 
     def make(folder: Path) -> dict[str, Any]:
         with open_logs(night.lake.logs, read_only=True) as logs:
-            items = logs.catalogue(day)
+            items = logs.catalogue(day, recipe.rules)
             catalogue = build_catalogue(items, recipe.history.crosses)
             people = build_people(logs.people(day, recipe.history.context_keys))
             first = day - dt.timedelta(days=recipe.history.days)
@@ -44,7 +44,12 @@ def prepare(night: Night, logs_digest: str) -> Ref:
         }
 
     inputs = [Ref(str(night.lake.logs), logs_digest)]
-    section = [recipe.history.model_dump(), {name: action.model_dump() for name, action in recipe.actions.items()}]
+    reading = [recipe.rules.catalogue, recipe.rules.unknown_items]
+    section = [
+        reading,
+        recipe.history.model_dump(),
+        {name: action.model_dump() for name, action in recipe.actions.items()},
+    ]
     return night.once("prepare", inputs, section, make).ref
 
 

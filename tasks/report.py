@@ -20,7 +20,7 @@ from tasks.ingest import Ingested
 from tasks.prepare import read_dataset, read_held_out
 from tasks.publish import Parts
 from tasks.run import Night, code_digest, stage
-from validation.events import REASONS
+from validation.reasons import REASONS
 
 N_SAMPLES = 5
 N_SHOWN = 10
@@ -78,14 +78,14 @@ def _rows(ingested: Ingested) -> list[RowCounts]:
     rows = []
     for kind in ("events", "items", "users"):
         entries = [entry for entry in ingested.counts if entry.kind == kind]
-        names = ("landed", "loaded", "refused", "duplicates")
+        names = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
         rows.append(RowCounts(kind, *(sum(getattr(entry, name) for entry in entries) for name in names)))
     return rows
 
 
 def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
     return [
-        CheckResult(c.rule, c.day.isoformat(), c.severity, c.passed, c.observed, c.expected, c.cure)
+        CheckResult(**(asdict(c) | {"day": c.day.isoformat()}))
         for c in ingested.checks
         if c.day == night.day or not c.passed
     ]

@@ -17,10 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retrieval.rules import Action, Rules
 from retrieval.schema import CONTRACTS, Kind
 from storage.landing import Landing
-from storage.logs import KINDS, DayCounts, Logs, open_logs
+from storage.logs import KINDS, DayCounts, Logs, Staged, Verdict, open_logs, settle
 
+RULES = Rules(late_days=0)
+ACTIONS = {"buy": Action(sign="+"), "rate": Action(sign="+")}
 ROOT = Path(__file__).parents[2]
 Row = Mapping[str, Any]
 
@@ -67,17 +70,21 @@ class Place:
         (folder / name).write_bytes(data)
         return folder / name
 
-    def load(self, *days: dt.date, kinds: Iterable[Kind] = KINDS, accept: bool = True) -> list[DayCounts]:
+    def load(self, *days: dt.date, kinds: Iterable[Kind] = KINDS, **how: Any) -> list[DayCounts]:
         """Load everything landed for the days, in one pass."""
-        return self.load_parts([(kind, day) for kind in kinds for day in days], accept=accept)
+        return self.load_parts([(kind, day) for kind in kinds for day in days], **how)
 
-    def load_parts(self, parts: Sequence[tuple[Kind, dt.date]], *, accept: bool = True) -> list[DayCounts]:
+    def load_parts(
+        self, parts: Sequence[tuple[Kind, dt.date]], *, accept: bool = True, rules: Rules = RULES
+    ) -> list[DayCounts]:
         present = [(kind, day) for kind, day in parts if self.folder(kind, day).is_dir()]
         with open_logs(self.logs) as logs:
             partitions = [self.zone.partition(kind, day) for kind, day in present]
-            with logs.staging(self.zone, partitions, ("buy", "rate")) as staged:
-                staged.accept({day: [] for _, day in present} if accept else {})
-                return staged.counts()
+            with logs.transaction():
+                staged = Staged.landed(logs.connection, self.zone, partitions)
+                staged.judge_catalogue()
+                staged.judge_events(ACTIONS, rules, [])
+                return settle(staged, {part: Verdict(not accept, {}, []) for part in present}, "tests")
 
     @contextmanager
     def opened(self) -> Iterator[Logs]:

@@ -1,0 +1,42 @@
+"""A user out of the lake: logs, quarantine, artifacts still to be used, exports, saved files of former versions."""
+
+import datetime as dt
+import shutil
+from dataclasses import asdict, dataclass
+
+from storage.layout import Lake
+from storage.logs import open_logs
+from storage.logs.erasure import Erased, forget, forget_in_exports
+from storage.logs.upkeep import vacuum
+from storage.logs.versions import backups
+from storage.releases import ReleaseStore
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was taken out of the lake, without saying whom it concerned."""
+
+    events: int
+    users: int
+    quarantined: int
+    exports: int
+    """Exported files that were written again."""
+    releases: int
+    """Releases made before, which may still hold traces until they are removed."""
+
+
+def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
+    """Take a user out of everything that the next release could be made from, and keep them out.
+
+    Raises:
+        LogsError: when another process writes, or nothing was loaded yet.
+    """
+    erased = Erased(0, 0, 0)
+    with open_logs(lake.logs) as logs, logs.transaction():
+        erased = forget(logs, user)
+        logs.note("forget", at, asdict(erased))
+    vacuum(lake.logs)  # deleted rows leave their bytes behind
+    exports = forget_in_exports(lake.exports, user)
+    for folder in (lake.all_artifacts, backups(lake.logs)):
+        shutil.rmtree(folder, ignore_errors=True)
+    return Forgotten(**asdict(erased), exports=exports, releases=len(ReleaseStore(lake.releases).releases()))

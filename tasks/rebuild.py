@@ -1,0 +1,62 @@
+"""The logs made again from the landing zone, and compared with those there are."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from retrieval.errors import LogsError
+from retrieval.rules import Action, Rules
+from storage.landing import Landing
+from storage.layout import Lake
+from storage.logs import KINDS, open_logs
+from storage.logs.opening import alone
+from storage.logs.upkeep import Difference, beside, carry_over, differences, put_in_place
+from tasks.ingest import load_span
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What became of the logs."""
+
+    digest: str
+    had_former: bool
+    """Whether there were logs that could be read, to compare with."""
+    differences: tuple[Difference, ...]
+    """The kinds and days that hold other rows than before."""
+    refused: Mapping[dt.date, str]
+
+    @property
+    def is_same(self) -> bool:
+        return self.had_former and not self.differences
+
+
+def rebuild(
+    lake: Lake, landing: str, rules: Rules, actions: Mapping[str, Action], *, drop_unlanded: bool, at: dt.datetime
+) -> Rebuilt:
+    """Make the logs again from the landing zone and let them take the former ones' place.
+
+    Forgotten users stay out, and taken-up late events in.
+
+    Raises:
+        LogsError: when days would be lost whose files are no longer landed, unless `drop_unlanded` says so.
+    """
+    zone, fresh = Landing(landing), lake.logs.with_name("rebuilt.duckdb")
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    fresh.unlink(missing_ok=True)
+    days = [day for kind in KINDS for day in zone.days(kind)]
+    span = min(days, default=at.date()), max(days, default=at.date())
+    with alone(lake.logs):
+        with open_logs(fresh) as logs, beside(logs, lake.logs) as former:
+            with logs.transaction():
+                carry_over(logs, former)
+                logs.note("rebuild", at, {"partitions": len(days)})
+            found = load_span(logs, zone, span, rules, actions)
+            changed = differences(logs, former)
+            lost = [entry for entry in changed if entry.rows == 0 and entry.day not in found.refused]
+            if lost and not drop_unlanded:
+                raise LogsError(
+                    f"{len(lost)} partitions in the logs are not landed any more (first: {lost[0].kind} of "
+                    f"{lost[0].day}), and would be lost. Land them again, or allow it with --drop-unlanded. The logs are as they were."
+                )
+        put_in_place(fresh, lake.logs)
+    return Rebuilt(found.logs_digest, former is not None, tuple(changed), found.refused)
