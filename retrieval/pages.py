@@ -134,7 +134,7 @@ def by_subject(checks: Sequence[CheckResult]) -> list[Subject]:
 def _subject(name: str, checks: list[CheckResult]) -> Subject:
     failed, passed = [c for c in checks if not c.passed], [c for c in checks if c.passed]
     sign = {"bad": "✗", "look": "!", "good": "✓"}[checks[0].tone]
-    found = f"{count(len(failed))} of {count(len(checks))} failed" if failed else f"{count(len(passed))} passed"
+    found = f"{count(len(failed))} failed" if failed else f"{count(len(passed))} passed"
     return Subject(name, checks[0].tone, f"{sign} {found}", failed[:N_SHOWN] + passed, max(0, len(failed) - N_SHOWN))
 
 

@@ -96,13 +96,12 @@ def render(page: QualityPage) -> str:
 def verdict(page: QualityPage) -> Verdict:
     """Whether the day is in the logs, and otherwise why not and what to do."""
     failed = by_urgency(check for check in page.checks if not check.passed)
-    lost = sum(abs(row.unaccounted) for row in totals(page.partitions))
+    lost = sum(abs(_total(p.kind, [p]).unaccounted) for p in page.partitions)
     missing = [f"{count(lost)} landed rows are not accounted for."] if lost else []
     if page.day in page.refused:
-        return Verdict("bad", "✗ Refused", [*missing, *_why_refused(page), *_others_sentence(page)])
+        return Verdict("bad", "✗ Refused", [*missing, *_why_refused(page), *_others(page, page.day)])
     if page.refused:
-        days = "An earlier day is" if len(page.refused) == 1 else f"{count(len(page.refused))} earlier days are"
-        return Verdict("bad", f"✗ {days} refused", [*missing, f"{page.day} is in the logs.", *_others_sentence(page)])
+        return Verdict("bad", *_earlier_refused(page, missing))
     blocking = [check for check in failed if check.severity == "block"]
     if lost or blocking:
         return Verdict("bad", "✗ Needs somebody", missing + _sentences(blocking))
@@ -127,13 +126,21 @@ def _why_refused(page: QualityPage) -> list[str]:
     return [*unexplained, *_sentences(blocking), stands]
 
 
-def _others_sentence(page: QualityPage) -> list[str]:
-    others = sorted((day for day in page.refused if day != page.day), reverse=True)
+def _earlier_refused(page: QualityPage, missing: list[str]) -> tuple[str, list[str]]:
+    days = "An earlier day is" if len(page.refused) == 1 else f"{count(len(page.refused))} earlier days are"
+    stands = [f"{page.day} itself is in the logs."] if page.day in page.days else []
+    newest = max(page.refused)
+    return f"✗ {days} refused", [*missing, page.refused[newest], *_others(page, newest), *stands]
+
+
+def _others(page: QualityPage, told: dt.date) -> list[str]:
+    """Which days are refused beside the one whose reasons were told."""
+    others = sorted(page.refused.keys() - {told}, reverse=True)
     if not others:
         return []
     named = ", ".join(str(day) for day in others[:3])
     more = f" and {count(len(others) - 3)} more" if len(others) > 3 else ""
-    return [f"Refused beside it: {named}{more}. The reasons are below."]
+    return [f"Refused as well: {named}{more}; the reasons are below."]
 
 
 def _sentences(failed: Sequence[CheckResult]) -> list[str]:

@@ -12,8 +12,6 @@ from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, b
 from retrieval.plots import sources_chart, trend_chart
 from retrieval.wording import against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
 
-__all__ = ["CheckResult", "NightReport", "RowCounts", "SampleItem", "SampleUser", "StageTime", "render"]
-
 PAIRS = {"all": "all pairs", "new": "new pairs"}
 FACTS = {
     "n_items": "items in the catalogue",

@@ -12,6 +12,8 @@ def count(number: float) -> str:
 
 def share(part: float) -> str:
     """12.3 %, or 0.43 % where one decimal would say little."""
+    if 0 < abs(part) < 0.0001:
+        return "under 0.01 %"
     return f"{100 * part:.2f} %" if 0 < abs(part) < 0.01 else f"{100 * part:.1f} %"
 
 

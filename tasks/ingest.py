@@ -184,10 +184,10 @@ def _settle(staged: Staged, judge: Judge, found: Pass) -> list[Partition]:
         key: Verdict(bool(blocking(results)), _metrics_of(key, metrics, ratios), [asdict(check) for check in results])
         for key, results in checks.items()
     }
-    reasons = staged.reasons()
     former = {(e.counts.kind, e.counts.day): e for e in logs.recorded() if not e.counts.is_refused}
     settled = [p for p in staged.partitions if not (verdicts[p.kind, p.day].is_refused and _corrects(p, former))]
-    found.add(settle(replace(staged, partitions=tuple(settled)), verdicts, judge.digest), checks, reasons)
+    counts = settle(replace(staged, partitions=tuple(settled)), verdicts, judge.digest)
+    found.add(counts, checks, staged.reasons() | logs.refused_rows(counts))
     others = {day: bool(blocking(results)) for day, results in judged.items() if day not in staged_days}
     return [
         entry.partition

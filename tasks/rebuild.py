@@ -56,7 +56,8 @@ def rebuild(
             if lost and not drop_unlanded:
                 raise LogsError(
                     f"{len(lost)} partitions in the logs are not landed any more (first: {lost[0].kind} of "
-                    f"{lost[0].day}), and would be lost. Land them again, or allow it with --drop-unlanded. The logs are as they were."
+                    f"{lost[0].day}), and would be "
+                    f"lost. Land them again, or allow it with --drop-unlanded. The logs are as they were."
                 )
         put_in_place(fresh, lake.logs)
     return Rebuilt(found.logs_digest, former is not None, tuple(changed), found.refused)

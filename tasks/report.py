@@ -9,8 +9,9 @@ import numpy as np
 
 from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
+from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Recommender, serving_dataset
-from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render
+from retrieval.reporting import NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import REPORT
 from storage.reader import named, read_display, read_scores

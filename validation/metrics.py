@@ -66,10 +66,14 @@ def _check(kind: Kind, day: dt.date, name: str, rules: Rules, value: float, *, p
         meaning=rule.meaning,
         severity=rules.severity_of(name),
         passed=passed,
-        observed="nothing to compare with" if math.isnan(value) else f"{value:.4g}",
+        observed="nothing to compare with" if math.isnan(value) else _plain(value),
         expected=_bounds(*rules.bounds_of(name)),
         cure=rule.cure,
     )
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _number(value: float | None) -> float:

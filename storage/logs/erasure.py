@@ -5,8 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from storage.logs.loading import content_of, days_in
+from storage.logs.loading import content_of
 from storage.logs.reading import Logs
+from storage.logs.sql import days_in
 
 OF_USER = "(content::JSON ->> '$.user_id')"
 THEIRS = {

@@ -48,9 +48,8 @@ class Staged:
         if connection.execute("SELECT count(*) FROM forgotten").fetchall() != [(0,)]:
             for kind in ("users", "events"):
                 theirs = "token_of(user_id) IN (SELECT token FROM forgotten)"
-                connection.execute(
-                    f"INSERT INTO dropped SELECT '{kind}', landed, 0, count(*) FROM staged_{kind} WHERE {theirs} GROUP BY landed"
-                )
+                counts = f"SELECT '{kind}', landed, 0, count(*) FROM staged_{kind} WHERE {theirs} GROUP BY landed"
+                connection.execute(f"INSERT INTO dropped {counts}")
                 connection.execute(f"DELETE FROM staged_{kind} WHERE {theirs}")
         return cls._of(connection, partitions)
 
@@ -59,11 +58,14 @@ class Staged:
         """Read partitions again from what the logs keep of them, set aside or not."""
         connection.execute(_DROPPED)
         for kind in KINDS:
-            stage_kept(connection, kind, [partition.day for partition in partitions if partition.kind == kind])
+            days = [partition.day for partition in partitions if partition.kind == kind]
+            stage_kept(connection, kind, days)
             connection.execute(  # rows that repeat others were not kept
-                f"""INSERT INTO dropped SELECT kind, day, n_landed - n_forgotten - n_staged, n_forgotten FROM partitions
-                    JOIN (SELECT landed AS day, count(*) AS n_staged FROM staged_{kind} GROUP BY landed) USING (day)
-                    WHERE kind = '{kind}'"""
+                f"""INSERT INTO dropped SELECT kind, day, n_landed - n_forgotten - coalesce(n_staged, 0), n_forgotten
+                    FROM partitions
+                    LEFT JOIN (SELECT landed AS day, count(*) AS n_staged FROM staged_{kind} GROUP BY 1) USING (day)
+                    WHERE kind = '{kind}' AND list_contains($days, day)""",
+                {"days": days},
             )
         return cls._of(connection, partitions)
 

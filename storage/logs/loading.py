@@ -14,6 +14,7 @@ from retrieval.schema import CONTRACTS, Kind
 from storage.landing import Partition
 from storage.logs.judging import KINDS, Staged
 from storage.logs.queries import query
+from storage.logs.sql import add_rows, days_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,21 @@ def _insert(con: duckdb.DuckDBPyConnection, kind: Kind) -> None:
             AND s.rowid NOT IN (SELECT row FROM faulty_{kind}) AND s.rowid NOT IN (SELECT row FROM repeated_{kind})"""
     if kind == "events":
         select = f"SELECT occurred_at::DATE, s.landed, {place}, {columns} {good}"
-        con.execute(f"INSERT INTO events {select} AND occurred_at::DATE = s.landed")
-        con.execute(f"INSERT INTO late_events {select} AND occurred_at::DATE <> s.landed")
+        add_rows(con, "events", f"{select} AND occurred_at::DATE = s.landed")
+        add_rows(con, "late_events", f"{select} AND occurred_at::DATE <> s.landed")
     else:
-        con.execute(f"INSERT INTO {kind} SELECT s.landed, {place}, {columns} {good}")
+        add_rows(con, kind, f"SELECT s.landed, {place}, {columns} {good}")
     content = ", ".join(f"'{column.name}': s.{column.name}" for column in CONTRACTS[kind].columns)
-    con.execute(
-        f"""INSERT INTO quarantine SELECT '{kind}', s.landed, {place}, coalesce(b.reasons, ['day_refused']),
+    add_rows(
+        con,
+        "quarantine",
+        f"""SELECT '{kind}', s.landed, {place}, coalesce(b.reasons, ['day_refused']),
                 coalesce(s.raw, to_json({{{content}}})::VARCHAR)
             FROM staged_{kind} s JOIN files_{kind} f USING (file_number)
             JOIN settled v ON v.kind = '{kind}' AND v.day = s.landed
             LEFT JOIN faulty_{kind} b ON b.row = s.rowid
-            WHERE (v.is_refused OR b.row IS NOT NULL) AND s.rowid NOT IN (SELECT row FROM repeated_{kind})
-            ORDER BY s.landed, f.file, s.rowid"""
+            WHERE (v.is_refused OR b.row IS NOT NULL) AND s.rowid NOT IN (SELECT row FROM repeated_{kind})""",
+        order="ORDER BY s.landed, f.file, s.rowid",
     )
 
 
@@ -217,8 +220,3 @@ def content_of(kind: Kind) -> str:
     """The start of a query for the rows of each day and the sum of their hashes."""
     columns = ", ".join(column.name for column in CONTRACTS[kind].columns)
     return f"SELECT '{kind}', day, count(*), sum(hash({columns})::HUGEINT) FROM {kind}"
-
-
-def days_in(days: Any) -> str:
-    """Days as an SQL list: constants let DuckDB pass over the blocks of all other days."""
-    return "(" + (", ".join(f"DATE '{day}'" for day in sorted(days)) or "NULL") + ")"

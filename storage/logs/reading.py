@@ -17,6 +17,7 @@ from storage.landing import Partition
 from storage.logs.loading import DayCounts, counts_of
 from storage.logs.opening import opened_to_read, opened_to_write
 from storage.logs.queries import query
+from storage.logs.sql import days_in
 from storage.refs import digest_of
 
 
@@ -83,6 +84,15 @@ class Logs:
             """SELECT reason, count(*) FROM (SELECT unnest(reasons) AS reason FROM quarantine WHERE day = ?)
                GROUP BY reason ORDER BY reason""",
             [day],
+        ).fetchall()
+        return dict(rows)
+
+    def refused_rows(self, counts: Sequence[DayCounts]) -> dict[str, int]:
+        """How many rows of these partitions have no fault but that of the partition they landed in."""
+        days = {entry.day for entry in counts if entry.is_refused}
+        rows = self.connection.execute(
+            f"""SELECT 'day_refused', count(*) FROM quarantine
+                WHERE day IN {days_in(days)} AND list_contains(reasons, 'day_refused') HAVING count(*) > 0"""
         ).fetchall()
         return dict(rows)
 

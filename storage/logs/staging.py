@@ -10,6 +10,7 @@ import pyarrow as pa
 from retrieval.errors import ContractError, PartitionError
 from retrieval.schema import CONTRACTS, TEXT_MAP, Column, Kind, TableContract
 from storage.landing import LandedFile, Landing, require_columns
+from storage.logs.sql import add_rows, days_in
 
 FILE = "landed_file"
 READERS = {
@@ -79,15 +80,11 @@ def stage_kept(connection: duckdb.DuckDBPyConnection, kind: Kind, days: Sequence
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE kept AS
             SELECT *, NULL::VARCHAR AS raw, false AS is_unreadable, false AS is_malformed FROM ({kept})
-            WHERE landed IN (SELECT unnest($days))""",
-        {"days": list(days)},
-    )
-    connection.execute(
-        f"""INSERT INTO kept SELECT file, line, day, {values}, {checks} FROM (
+            WHERE landed IN {days_in(days)}
+            UNION ALL SELECT file, line, day, {values}, {checks} FROM (
                 SELECT file, line, day, content AS whole, {_keys_of("content::JSON", contract)}
-                FROM quarantine WHERE kind = $kind AND day IN (SELECT unnest($days))
-            ) AS source""",
-        {"days": list(days), "kind": kind},
+                FROM quarantine WHERE kind = '{kind}' AND day IN {days_in(days)}
+            ) AS source"""
     )
     connection.execute(
         f"""INSERT INTO files_{kind} SELECT row_number() OVER (ORDER BY landed, file), landed, file, NULL
@@ -102,7 +99,7 @@ def stage_kept(connection: duckdb.DuckDBPyConnection, kind: Kind, days: Sequence
 
 def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
     """The columns of a file that can be used, with their types."""
-    landing.require_whole(file)
+    landing.require_usable(file)
     try:
         if file.format == "jsonl":
             found = _found_keys(connection, landing, file)
@@ -156,7 +153,7 @@ def _insert(
                    FROM (SELECT {FILE}, {shape} FROM {_reader(landing, chosen)}) AS source"""
 
     try:
-        connection.execute(f"INSERT INTO staged_{contract.kind} {select(files)}")
+        add_rows(connection, f"staged_{contract.kind}", select(files))
     except duckdb.Error as error:
         probe = connection.cursor()  # the failed insert has ended the transaction of `connection`
         for file in files:  # DuckDB does not always say which of many files it stumbled over

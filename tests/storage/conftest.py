@@ -21,6 +21,7 @@ from retrieval.rules import Action, Rules
 from retrieval.schema import CONTRACTS, Kind
 from storage.landing import Landing
 from storage.logs import KINDS, DayCounts, Logs, Staged, Verdict, open_logs, settle
+from storage.logs.judging import Metrics
 
 RULES = Rules(late_days=0)
 ACTIONS = {"buy": Action(sign="+"), "rate": Action(sign="+")}
@@ -74,17 +75,32 @@ class Place:
         """Load everything landed for the days, in one pass."""
         return self.load_parts([(kind, day) for kind in kinds for day in days], **how)
 
-    def load_parts(
-        self, parts: Sequence[tuple[Kind, dt.date]], *, accept: bool = True, rules: Rules = RULES
-    ) -> list[DayCounts]:
-        present = [(kind, day) for kind, day in parts if self.folder(kind, day).is_dir()]
+    def load_parts(self, parts: Sequence[tuple[Kind, dt.date]], **how: Any) -> list[DayCounts]:
         with open_logs(self.logs) as logs:
-            partitions = [self.zone.partition(kind, day) for kind, day in present]
-            with logs.transaction():
-                staged = Staged.landed(logs.connection, self.zone, partitions)
-                staged.judge_catalogue()
-                staged.judge_events(ACTIONS, rules, [])
-                return settle(staged, {part: Verdict(not accept, {}, []) for part in present}, "tests")
+            return self.settle(logs, parts, **how)
+
+    def settle(
+        self, logs: Logs, parts: Sequence[tuple[Kind, dt.date]], *, accept: bool = True, rules: Rules = RULES
+    ) -> list[DayCounts]:
+        """Load those of the partitions that landed, all accepted or all refused, into open logs."""
+        with self.staged(logs, parts, rules) as staged:
+            verdict = Verdict(not accept, {}, [])
+            return settle(staged, {(p.kind, p.day): verdict for p in staged.partitions}, "tests")
+
+    @contextmanager
+    def staged(self, logs: Logs, parts: Sequence[tuple[Kind, dt.date]], rules: Rules = RULES) -> Iterator[Staged]:
+        """Those of the partitions that landed, judged row by row, inside a transaction."""
+        partitions = [self.zone.partition(kind, day) for kind, day in parts if self.folder(kind, day).is_dir()]
+        with logs.transaction():
+            staged = Staged.landed(logs.connection, self.zone, partitions)
+            staged.judge_catalogue()
+            staged.judge_events(ACTIONS, rules, [])
+            yield staged
+
+    def metrics(self, *days: dt.date, rules: Rules = RULES) -> dict[dt.date, Metrics]:
+        """What would be measured of landed days of events, and of loaded ones beside them."""
+        with open_logs(self.logs) as logs, self.staged(logs, [("events", day) for day in days], rules) as staged:
+            return staged.day_metrics(rules)
 
     @contextmanager
     def opened(self) -> Iterator[Logs]:

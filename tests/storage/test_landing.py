@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import ContractError, PartitionError
+from retrieval.rules import Action, Rules
 from storage.landing import Landing
-from storage.logs import open_logs
+from storage.logs import Staged, Verdict, open_logs, settle
 
 DAY = dt.date(2026, 3, 5)
 HEADER = b"user_id,item_id,action,occurred_at\n"
@@ -138,8 +139,11 @@ def test_a_landing_on_another_filesystem_is_loaded_like_a_folder(tmp_path: Path,
         assert zone.days("events") == [DAY]
         with open_logs(tmp_path / f"{name}.duckdb") as logs:
             partitions = [zone.partition(kind, DAY) for kind in ("items", "events")]
-            with logs.staging(zone, partitions, ["buy"]) as staged:
-                staged.accept({DAY: []})
+            with logs.transaction():
+                staged = Staged.landed(logs.connection, zone, partitions)
+                staged.judge_catalogue()
+                staged.judge_events({"buy": Action(sign="+")}, Rules(), [])
+                settle(staged, {(p.kind, p.day): Verdict(False, {}, []) for p in partitions}, "tests")
             digests.append(logs.digest(DAY))
             loaded.append(logs.interactions(DAY, DAY).to_pylist())
     assert digests[0] == digests[1]
@@ -153,9 +157,9 @@ def test_a_torn_file_on_another_filesystem_is_named(tmp_path: Path, memory: str)
     with (
         open_logs(tmp_path / "logs.duckdb") as logs,
         pytest.raises(ContractError, match=r"torn\.parquet"),
-        logs.staging(zone, [zone.partition("events", DAY)], ["buy"]),
+        logs.transaction(),
     ):
-        pytest.fail("a torn file was staged")
+        Staged.landed(logs.connection, zone, [zone.partition("events", DAY)])
 
 
 def test_every_cut_of_a_csv_file_short_of_a_whole_line_is_refused(tmp_path: Path) -> None:
@@ -167,7 +171,7 @@ def test_every_cut_of_a_csv_file_short_of_a_whole_line_is_refused(tmp_path: Path
         (folder / "a.csv").write_bytes(whole[:length])
         (file,) = landing.partition("events", DAY).files
         if whole[:length].endswith(b"\n"):
-            landing.require_whole(file)
+            landing.require_usable(file)
         else:
             with pytest.raises(PartitionError, match=r"a\.csv does not end with a newline"):
-                landing.require_whole(file)
+                landing.require_usable(file)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from retrieval.errors import ContractError
+from retrieval.rules import Rules
 from retrieval.schema import Kind
 
 DAY = dt.date(2026, 3, 5)
@@ -47,7 +48,7 @@ EVENTS: list[dict[str, Any]] = [
         "served_by": "r1/knn",
         "context": {"store": "7", "device": "phone"},
     },
-    {"user_id": "u2", "item_id": "i2", "action": "rate", "occurred_at": NOON, "value": -1.0, "context": {"store": "8"}},
+    {"user_id": "u2", "item_id": "i2", "action": "rate", "occurred_at": NOON, "value": 4.0, "context": {"store": "8"}},
     {"user_id": "u1", "item_id": "i3", "action": "buy", "occurred_at": NOON + dt.timedelta(hours=1)},
 ]
 
@@ -65,20 +66,22 @@ def land_items(place: Any, day: dt.date = EARLIER) -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_format_gives_the_logs_the_rows_that_were_written(place: Any, ending: str) -> None:
+    file = f"part.{ending}"
     for kind, rows in (("items", ITEMS), ("users", USERS), ("events", EVENTS)):
-        place.land(kind, DAY, rows, f"part.{ending}")
+        place.land(kind, DAY, rows, file)
     place.load(DAY)
     found = place.content()
     first = dt.datetime(2026, 3, 5, 12, 0, 0, 250_000)
     store, device = '{"store":"8"}', '{"device":"phone","store":"7"}'
     assert found["events"] == [
-        (DAY, "e1", "u1", "i1", "buy", first, 2.5, "sport", 3, "r1/knn", device),
-        (DAY, None, "u1", "i3", "buy", first + dt.timedelta(hours=1), None, None, None, None, None),
-        (DAY, None, "u2", "i2", "rate", first, -1.0, None, None, None, store),
+        (DAY, DAY, file, 1, "u1", "i1", "buy", first, "e1", 2.5, "sport", 3, "r1/knn", device),
+        (DAY, DAY, file, 2, "u2", "i2", "rate", first, None, 4.0, None, None, None, store),
+        (DAY, DAY, file, 3, "u1", "i3", "buy", first + dt.timedelta(hours=1), None, None, None, None, None, None),
     ]
-    assert found["users"] == [(DAY, "u1", '{"region":"north"}'), (DAY, "u2", None)]
+    assert found["users"] == [(DAY, file, 1, "u1", '{"region":"north"}'), (DAY, file, 2, "u2", None)]
+    assert [row[:3] for row in found["items"]] == [(DAY, file, line) for line in (1, 2, 3)]
     ids, titles, descriptions, topics, attributes, since, until, embeddings = zip(
-        *[row[1:] for row in found["items"]], strict=True
+        *[row[3:] for row in found["items"]], strict=True
     )
     assert ids == ("i1", "i2", "i3")
     assert titles == ('Shoes, "red"', "Ball", "Hat")
@@ -228,7 +231,8 @@ def scrambled(whole: bytes) -> bytes:
     return whole[:200] + b"\xff" * (len(whole) // 2 - 200) + whole[len(whole) // 2 :]
 
 
-BROKEN = [(ending, harm, 30) for ending in ENDINGS for harm in (garbage, nothing, cut)]
+BROKEN = [(ending, harm, 30) for ending in ENDINGS for harm in (garbage, cut)]
+BROKEN += [("parquet", nothing, 30), ("csv", nothing, 30)]  # JSON of no lines says as much as a header of no rows
 BROKEN += [("parquet", scrambled, 30), ("parquet", scrambled, 30_000), ("csv", cut, 30_000), ("jsonl", cut, 30_000)]
 
 
@@ -259,11 +263,13 @@ def test_a_csv_row_with_too_many_fields_is_named_not_skipped(place: Any) -> None
         place.load(EARLIER, DAY)
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_file_with_a_header_only_is_a_day_of_no_rows(place: Any, ending: str) -> None:
+@pytest.mark.parametrize("accept", [True, False])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_without_rows_is_a_day_of_no_rows(place: Any, ending: str, accept: bool) -> None:
     place.land("events", DAY, [], f"a.{ending}")
-    (counts,) = place.load(DAY, accept=False)
-    assert (counts.day, counts.landed, counts.loaded, counts.refused, counts.duplicates) == (DAY, 0, 0, 0, 0)
+    (counts,) = place.load(DAY, accept=accept)
+    assert (counts.day, counts.is_refused) == (DAY, not accept)
+    assert (counts.landed, counts.loaded, counts.quarantined, counts.duplicates, counts.late) == (0, 0, 0, 0, 0)
 
 
 def test_an_unreadable_value_sets_its_row_aside_with_file_line_and_the_text_that_landed(place: Any) -> None:
@@ -285,8 +291,8 @@ def test_an_unreadable_value_sets_its_row_aside_with_file_line_and_the_text_that
         ("b.csv", 2, ["unreadable_value"]),
         ("b.csv", 3, ["unreadable_time"]),
         ("b.csv", 4, ["unreadable_time", "unreadable_value"]),
-        ("b.csv", 5, ["unreadable_value"]),
-        ("b.csv", 6, ["unreadable_value"]),
+        ("b.csv", 5, ["malformed_context"]),
+        ("b.csv", 6, ["malformed_context"]),
     ]
     contents = {content["user_id"]: content for *_, content in place.quarantine()}
     assert contents["u2"]["value"] == "x"
@@ -316,16 +322,25 @@ def test_attributes_that_are_no_map_are_set_aside_and_the_catalogue_stays_readab
     place.load(DAY)
     assert [reasons for _, _, reasons, _ in place.quarantine()] == [["unreadable_value"]]
     with place.opened() as logs:
-        assert logs.catalogue(DAY)["item_id"].to_pylist() == ["i2"]
+        assert logs.catalogue(DAY, Rules())["item_id"].to_pylist() == ["i2"]
 
 
-@pytest.mark.parametrize("written", ["infinity", "-infinity", "9999-12-31", "290000-12-31", "0001-01-01"])
-def test_a_far_time_is_outside_the_day_and_nothing_worse(place: Any, written: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("infinity", "unreadable_time"),
+        ("-infinity", "unreadable_time"),
+        ("9999-12-31", "future_time"),
+        ("290000-12-31", "future_time"),
+        ("0001-01-01", "outside_day"),
+    ],
+)
+def test_a_far_time_is_set_aside_and_nothing_worse(place: Any, written: str, reason: str) -> None:
     land_items(place)
     rows = [{"user_id": "u", "item_id": "i1", "action": "buy", "occurred_at": t} for t in (written, str(NOON))]
     place.land("events", DAY, rows, "a.csv")
     place.load(EARLIER, DAY)
-    assert [reasons for _, _, reasons, _ in place.quarantine()] == [["outside_day"]]
+    assert [reasons for _, _, reasons, _ in place.quarantine()] == [[reason]]
 
 
 def test_rows_belong_to_the_day_of_their_folder_whatever_their_file_is_called(place: Any) -> None:

@@ -16,7 +16,6 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
-        self.cells: list[str] = []
         self.words: list[str] = []
         self.feed(html)
         self.close()
