@@ -48,7 +48,7 @@ def test_every_row_of_the_landed_days_is_accounted_for(place: Place) -> None:
     landed = sum(place.world.events(day).num_rows for day in place.world.days)
     events = [entry for entry in result.ingested.counts if entry.kind == "events"]
     assert sum(entry.landed for entry in events) == landed
-    assert all(entry.landed == entry.loaded + entry.refused + entry.duplicates for entry in result.ingested.counts)
+    assert all(entry.landed == entry.loaded + entry.quarantined + entry.duplicates for entry in result.ingested.counts)
     assert len(events_in_logs(place)) == sum(entry.loaded for entry in events)
 
 
@@ -92,7 +92,7 @@ def test_a_refused_day_leaves_logs_and_live_release_as_they_were(place: Place) -
     rows = events_in_logs(place)
     wrong = place.world.events(place.world.days[3])  # another day's events under the last day
     land(place.landing, "events", place.last_day, wrong)
-    with pytest.raises(DayRefused, match="outside_day_share of 2024-01-16 is 1, expected at most 0.01"):
+    with pytest.raises(DayRefused, match=r"outside_day_share of 2024-01-16 .* is 1, expected at most 0.01"):
         run(place, place.last_day)
     assert ReleaseStore(place.lake.releases).current_id() == live
     assert events_in_logs(place) == rows

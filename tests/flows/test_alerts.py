@@ -1,0 +1,83 @@
+"""A rule that fails is told to Prefect, whose automations wake people."""
+
+import datetime as dt
+import time
+from typing import Any
+from urllib.parse import urlparse
+
+import httpx
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from places import Place, land
+from prefect.settings import PREFECT_API_URL
+
+from flows.backfill import backfill
+from flows.nightly import nightly
+from retrieval.errors import DayRefused
+from tasks.alert import FAILED, WARNED
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+SECONDS = 60
+
+
+def run(place: Place, day: dt.date) -> None:
+    nightly(day, str(place.recipe_file), str(place.lake.root), str(place.landing))
+
+
+def events_of(place: Place, event: str, n: int) -> list[dict[str, Any]]:
+    """The events that the server has kept of this lake, once there are so many; it writes them down in batches."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        asked = {"filter": {"event": {"name": [event]}}, "limit": 50}
+        page = httpx.post(f"{PREFECT_API_URL.value()}/events/filter", json=asked).raise_for_status().json()
+        found = [e for e in page["events"] if str(place.lake.root) in e["payload"]["link"]]
+        if len(found) >= n or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
+
+
+def test_a_rule_that_blocks_tells_day_rule_observed_expected_and_a_link(place: Place) -> None:
+    events = place.world.events(place.last_day)
+    nobody = pa.array(["" if n % 10 == 0 else user for n, user in enumerate(events["user_id"].to_pylist())])
+    land(
+        place.landing,
+        "events",
+        place.last_day,
+        events.set_column(events.schema.get_field_index("user_id"), "user_id", nobody),
+    )
+    with pytest.raises(DayRefused, match="null_share"):
+        run(place, place.last_day)
+    found = {event["payload"]["rule"]: event for event in events_of(place, FAILED, 2)}
+    assert set(found) == {"null_share", "refused_share"}
+    payload = found["null_share"]["payload"]
+    assert payload["day"] == place.last_day.isoformat()
+    assert payload["expected"] == "at most 0.01"
+    assert float(payload["observed"]) == pytest.approx(0.1, abs=0.01)
+    assert payload["severity"] == "block"
+    assert found["null_share"]["resource"]["prefect.resource.id"] == "lamplighter.rule.events.null_share"
+    page = place.lake.quality(place.last_day)
+    assert urlparse(payload["link"]).path == str(page)
+    assert "null_share" in page.read_text()
+
+
+def test_a_rule_that_warns_tells_too_and_the_night_goes_on(place: Place) -> None:
+    events = place.world.events(place.last_day)
+    some = events.filter(pc.less(pa.array(range(events.num_rows)), events.num_rows // 4))
+    land(place.landing, "events", place.last_day, pa.concat_tables([events, some]))
+    run(place, place.last_day)
+    assert place.releases()
+    (event,) = events_of(place, WARNED, 1)
+    assert (event["payload"]["rule"], event["payload"]["severity"]) == ("duplicate_share", "warn")
+
+
+def test_a_backfill_tells_of_every_day_it_refuses(place: Place) -> None:
+    first, second = place.world.days[2], place.world.days[3]
+    land(place.landing, "events", first, place.world.events(second))
+    land(place.landing, "events", second, place.world.events(second).slice(0, 0))
+    days = place.world.days
+    result = backfill(days[0], days[5], str(place.recipe_file), str(place.lake.root), str(place.landing))
+    assert set(result.ingested.refused) == {first, second}
+    found = events_of(place, FAILED, 3)
+    assert {event["payload"]["day"] for event in found} == {first.isoformat(), second.isoformat()}
+    assert "n_rows" in {event["payload"]["rule"] for event in found}
