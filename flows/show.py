@@ -133,7 +133,8 @@ def _refused(ingested: Ingested) -> dict[str, str]:
 
 def _show_rows(ingested: Ingested) -> None:
     for kind, counts in _rows(ingested).items():
-        numbers = ", ".join(f"{name} {value:,}" for name, value in counts.items())
+        shown = {name: n for name, n in counts.items() if n or name not in ("forgotten", "late")}
+        numbers = ", ".join(f"{name} {n:,}" for name, n in shown.items())
         console.out.print(f"{kind:<9} {numbers}")
     if ingested.reasons:
         console.out.print("reasons   " + ", ".join(f"{name} {count:,}" for name, count in ingested.reasons.items()))

@@ -45,7 +45,7 @@ EVENTS = TableContract(
         Column("user_id", pa.string(), True, "who did it"),
         Column("item_id", pa.string(), True, "to which item"),
         Column("action", pa.string(), True, "what was done: a word of the recipe's actions"),
-        Column("occurred_at", pa.timestamp("us", tz="UTC"), True, "when, in UTC; inside the partition's day"),
+        Column("occurred_at", pa.timestamp("us", tz="UTC"), True, "when, in UTC"),
         Column("event_id", pa.string(), False, "the sender's own id of the event; makes retried posts harmless"),
         Column("value", pa.float64(), False, "an amount: quantity, rating, seconds watched"),
         Column("condition", pa.string(), False, "the topic that the user had asked for"),
