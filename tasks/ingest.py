@@ -106,10 +106,7 @@ def ingest(
         ContractError: when the required day did not land or cannot be used; nothing at all is loaded then.
     """
     with open_logs(lake.logs) as logs:
-        advance("ingest", 0, 1)
-        found = load_span(logs, Landing(landing), span, rules, actions, required=required, reload=reload)
-        advance("ingest", 1, 1)
-        return found
+        return load_span(logs, Landing(landing), span, rules, actions, required=required, reload=reload)
 
 
 def load_span(
@@ -124,10 +121,12 @@ def load_span(
 ) -> Ingested:
     """Load the landed days of a span into open logs, as `ingest` does."""
     judge, found = Judge(rules, actions), Pass()
+    advance("ingest", 0, 1)
     partitions = _to_load(zone, logs, span, required, reload, judge, found)
     _load(logs, zone, partitions, required, judge, found)
     if reload:
         _take_up(logs, span, judge, found)
+    advance("ingest", 1, 1)
     return _summary(logs, found, span, required)
 
 

@@ -10,7 +10,7 @@ from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, open_logs
 from storage.logs.opening import alone
-from storage.logs.upkeep import Difference, beside, carry_over, differences, put_in_place
+from storage.logs.upkeep import Difference, beside, carry_over, differences, lost, put_in_place
 from tasks.ingest import load_span
 
 
@@ -38,7 +38,7 @@ def rebuild(
     Forgotten users stay out, and taken-up late events in.
 
     Raises:
-        LogsError: when days would be lost whose files are no longer landed, unless `drop_unlanded` says so.
+        LogsError: when days would be lost whose files cannot be loaded any more, unless `drop_unlanded` says so.
     """
     zone, fresh = Landing(landing), lake.logs.with_name("rebuilt.duckdb")
     fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,11 @@ def rebuild(
                 logs.note("rebuild", at, {"partitions": len(days)})
             found = load_span(logs, zone, span, rules, actions)
             changed = differences(logs, former)
-            lost = [entry for entry in changed if entry.rows == 0 and entry.day not in found.refused]
-            if lost and not drop_unlanded:
+            gone = lost(logs, former)
+            if gone and not drop_unlanded:
                 raise LogsError(
-                    f"{len(lost)} partitions in the logs are not landed any more (first: {lost[0].kind} of "
-                    f"{lost[0].day}), and would be "
+                    f"{len(gone)} partitions of the logs cannot be loaded any more (first: {gone[0][0]} of "
+                    f"{gone[0][1]}): their files are not landed, cannot be used or are refused, and the rows would be "
                     f"lost. Land them again, or allow it with --drop-unlanded. The logs are as they were."
                 )
         put_in_place(fresh, lake.logs)

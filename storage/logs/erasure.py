@@ -79,6 +79,8 @@ def forget_in_exports(folder: Path, user: str) -> int:
             continue
         with duckdb.connect() as con:
             con.execute(f"CREATE TABLE rows AS FROM {reader}('{_quoted(path)}')")
+            if "content" not in [name for name, *_ in con.execute("DESCRIBE rows").fetchall()]:
+                continue  # no rows at all
             if not con.execute(f"DELETE FROM rows WHERE {OF_USER} = $user RETURNING 1", {"user": user}).fetchall():
                 continue
             part = path.with_name(f".{path.name}.part")

@@ -116,7 +116,7 @@ class Staged:
         found: dict[dt.date, Metrics] = {}
         for day, beside in _by_day(compared).items():
             is_comparable = beside.pop("is_comparable")
-            novelty = {name: own[day][name] if is_comparable else None for name in NOVELTY}
+            novelty = {name: own[day].get(name) if is_comparable else None for name in NOVELTY}
             mixes = {name: beside[name] if is_comparable else None for name in COMPARED}
             found[day] = own[day] | mixes | novelty if day in counts else own[day] | mixes
         return found

@@ -54,8 +54,6 @@ def settle(staged: Staged, verdicts: Mapping[tuple[Kind, dt.date], Verdict], jud
     con = staged.connection
     _write_verdicts(con, staged.partitions, verdicts, judged_by)
     touched = {day for (day,) in con.execute(query("touched_days")).fetchall()}
-    replaced = "SELECT 1 FROM settled s JOIN partitions p USING (kind, day) WHERE kind = 'events' AND NOT p.is_refused"
-    is_replacing = bool(con.execute(f"{replaced} LIMIT 1").fetchall())
     late = _late_days(con, touched)
     for kind in KINDS:
         _remove(con, kind)
@@ -64,7 +62,8 @@ def settle(staged: Staged, verdicts: Mapping[tuple[Kind, dt.date], Verdict], jud
     con.execute(query("record_partitions"))
     _merge_late(con, late | _late_days(con, touched))
     _sum_up(con, touched)
-    _see_users(con, touched, anew=is_replacing)
+    if touched:
+        con.execute(query("see_users").replace("$days", days_in(touched)))
     con.execute("DROP TABLE settled")
     return _accounted(con, staged.partitions)
 
@@ -165,14 +164,6 @@ def _sum_up(con: duckdb.DuckDBPyConnection, days: set[dt.date]) -> None:
         else:
             asked = f"(SELECT day FROM settled WHERE kind = '{kind}')"
             con.execute(f"INSERT INTO contents {content_of(kind)} WHERE day IN {asked} GROUP BY day")
-
-
-def _see_users(con: duckdb.DuckDBPyConnection, days: set[dt.date], *, anew: bool) -> None:
-    if anew:  # a user's first day may be gone: only all days can tell the next one
-        con.execute("DELETE FROM seen_users")
-        con.execute("INSERT INTO seen_users SELECT user_id, min(day) FROM events GROUP BY user_id")
-    elif days:
-        con.execute(query("see_users").replace("$days", days_in(days)))
 
 
 def _accounted(con: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> list[DayCounts]:

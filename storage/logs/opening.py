@@ -16,7 +16,7 @@ import duckdb
 from retrieval.errors import LogsError
 from storage.durable import write_durable
 from storage.logs.queries import query
-from storage.logs.versions import brought_up_to_date
+from storage.logs.versions import brought_up_to_date, require_known
 
 READER_SECONDS = 30.0
 """How long a writer waits for readers, who hold the file for seconds."""
@@ -71,10 +71,11 @@ def opened_to_read(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             snapshot = Path(place) / path.name
             with _flipping(path, shared=True):  # between two checkpoints what the file's header names is never written
                 shutil.copyfile(path, snapshot)
-            connection = _connect(snapshot, read_only=True)
+            connection = _connect(snapshot, read_only=True, named=path)
         except duckdb.Error as error:
             raise _unusable(path, error) from error
         try:
+            require_known(path, connection)
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(query("macros"))
             yield connection
@@ -82,14 +83,14 @@ def opened_to_read(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
-def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, *, read_only: bool, named: Path | None = None) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + READER_SECONDS
     while True:
         try:
             return duckdb.connect(path, read_only=read_only, config=CONFIG)
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
-                raise _unusable(path, error) from error
+                raise _unusable(named or path, error) from error
             if time.monotonic() > deadline:
                 raise LogsError(
                     f"{path} is still being read after {READER_SECONDS:.0f} s "
@@ -97,7 +98,7 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
                 ) from error
             time.sleep(0.1)
         except duckdb.Error as error:
-            raise _unusable(path, error) from error
+            raise _unusable(named or path, error) from error
 
 
 def _unusable(path: Path, error: duckdb.Error) -> LogsError:

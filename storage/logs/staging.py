@@ -17,7 +17,7 @@ READERS = {
     "parquet": f"read_parquet({{files}}, filename = '{FILE}', union_by_name = true, hive_partitioning = false, "
     "binary_as_string = true)",
     "csv": f"read_csv({{files}}, filename = '{FILE}', all_varchar = true, header = true, delim = ',', quote = '\"', "
-    "escape = '\"', strict_mode = true, hive_partitioning = false)",
+    "escape = '\"', comment = '', skip = 0, strict_mode = true, hive_partitioning = false)",
     # Lines as they are: a reader that infers types would rewrite an id that looks like a date or a number.
     "jsonl": f"read_ndjson_objects({{files}}, filename = '{FILE}')",
 }
@@ -54,7 +54,9 @@ def stage_files(
         alike[file.format, tuple(found.items())].append(file)
     numbers = {file.path: number for number, file in enumerate(files)}
     for (_, found_columns), group in alike.items():
-        _insert(connection, landing, CONTRACTS[kind], dict(found_columns), group, numbers)
+        own = {column.name for column in CONTRACTS[kind].columns}
+        found = {name: type_ for name, type_ in found_columns if name in own}
+        _insert(connection, landing, CONTRACTS[kind], found, group, numbers)
     if files:
         rows = [(numbers[file.path], file.day, file.path.rsplit("/", 1)[-1]) for file in files]
         connection.executemany(f"INSERT INTO files_{kind} VALUES (?, ?, ?, NULL)", rows)
@@ -98,7 +100,7 @@ def stage_kept(connection: duckdb.DuckDBPyConnection, kind: Kind, days: Sequence
 
 
 def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
-    """The columns of a file that can be used, with their types."""
+    """The columns of a file that can be used, those that no contract names among them, with their types."""
     landing.require_usable(file)
     try:
         if file.format == "jsonl":
@@ -117,7 +119,7 @@ def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file
                 file.kind,
                 file.day,
             )
-    return {column.name: found[column.name] for column in CONTRACTS[file.kind].columns if column.name in found}
+    return found
 
 
 def _found_keys(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
@@ -205,6 +207,8 @@ def _normalised(column: Column, found: str | None) -> str:
     if found is None:
         return f"NULL::{target}"
     name = _quoted(column.name)
+    if found == "TIMESTAMPTZ_NS":  # as pandas writes it; DuckDB 2.0 casts it to nothing else
+        name, found = f"TRY_CAST({name} AS TIMESTAMPTZ)", "TIMESTAMPTZ"
     if found == "JSON":
         name, found = _as_text(column.name, found), "VARCHAR"
     if column.type == TEXT_MAP:
@@ -221,7 +225,10 @@ def _normalised(column: Column, found: str | None) -> str:
         return f"TRY_CAST(TRY_CAST({name} AS JSON) AS {target})"
     if pa.types.is_timestamp(column.type) and found == "VARCHAR":
         return f"TRY_CAST(TRY_CAST({name} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    return name if found == target else f"TRY_CAST({name} AS {target})"
+    read = name if found == target else f"TRY_CAST({name} AS {target})"
+    if pa.types.is_date(column.type):  # DuckDB knows years that Python's dates, and so the suites, do not
+        return f"CASE WHEN {read} BETWEEN DATE '{dt.date.min}' AND DATE '{dt.date.max}' THEN {read} END"
+    return read
 
 
 def _can_become(found: str, target: pa.DataType) -> bool:

@@ -102,6 +102,16 @@ def differences(logs: Logs, former: str | None) -> list[Difference]:
     return [Difference(*row) for row in rows]
 
 
+def lost(logs: Logs, former: str | None) -> list[tuple[Kind, dt.date]]:
+    """The partitions whose rows only the former logs hold: not landed any more, or since then landed worse."""
+    if former is None:
+        return []
+    return logs.connection.execute(
+        f"""SELECT kind, day FROM {former}.partitions f LEFT JOIN partitions n USING (kind, day)
+            WHERE n.bytes IS NULL OR (n.is_refused AND NOT f.is_refused AND n.bytes <> f.bytes) ORDER BY day, kind"""
+    ).fetchall()
+
+
 def vacuum(path: Path) -> tuple[int, int]:
     """Write the file again without the bytes that deleted rows left in it; returns its size before and after.
 

@@ -30,10 +30,7 @@ def brought_up_to_date(path: Path, connect: Connect) -> duckdb.DuckDBPyConnectio
         return connection
     if found > VERSION:
         connection.close()
-        raise LogsError(
-            f"{path} is of version {found}, and this software knows {VERSION}. Use the newer software, "
-            f"or go back to a file in {backups(path)}."
-        )
+        raise _too_new(path, found)
     if found:
         connection.execute("CHECKPOINT")
         connection.close()
@@ -47,6 +44,27 @@ def brought_up_to_date(path: Path, connect: Connect) -> duckdb.DuckDBPyConnectio
         connection.execute("INSERT INTO about VALUES (?, version(), uuid()::VARCHAR)", [VERSION])
     connection.execute("COMMIT")
     return connection
+
+
+def require_known(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Read only tables of this version.
+
+    Raises:
+        LogsError: when the file is of another one, or a writer has just begun to make it.
+    """
+    found = _version(connection, _tables(connection))
+    if found > VERSION:
+        raise _too_new(path, found)
+    if found < VERSION:
+        what = f"is of version {found}, older than this software's {VERSION}" if found else "holds nothing yet"
+        raise LogsError(f"{path} {what}. Run `lamplighter nightly` or `backfill` first.")
+
+
+def _too_new(path: Path, found: int) -> LogsError:
+    return LogsError(
+        f"{path} is of version {found}, and this software knows {VERSION}. Use the newer software, "
+        f"or go back to a file in {backups(path)}."
+    )
 
 
 def backups(path: Path) -> Path:

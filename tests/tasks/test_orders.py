@@ -16,12 +16,12 @@ Lakes = Callable[..., Nights]
 def land_late(nights: Nights, *, corrected: bool = False) -> None:
     """Days whose events land late, some of them twice, by id and by everything they say."""
     for offset, day in enumerate(DAYS):
-        rows = [event(f"u{k}", day=day, hour=k) for k in range(30)]
+        rows = [event(f"u{k}", day=day, hour=k / 2) for k in range(30)]
         for back in range(1, offset + 2):
             past = day_of(offset - back)
             rows += [
                 event(f"late{offset}{back}", day=past, event_id=f"e{offset - back}"),
-                event("u1", day=past, hour=1),
+                event("u1", day=past, hour=0.5),
             ]
         if corrected:
             rows = [row | {"value": 2.0} for row in rows[5:]]
@@ -38,14 +38,14 @@ def fresh(lakes: Lakes, days: Sequence[dt.date], prepare: Callable[[Nights], Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", itertools.permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
 def test_late_events_end_in_the_same_logs_in_every_order_of_nights(lakes: Lakes, order: tuple[int, ...]) -> None:
     nights, rules = lakes(max_late_share=1.0), {"max_late_share": 1.0}
     land_late(nights)
     for n in order:
         nights.run(DAYS[n], DAYS[n], required=DAYS[n])
     assert nights.state() == fresh(lakes, DAYS, land_late, **rules).state()
-    assert nights.rows("SELECT count(*) FROM events WHERE landed > day")[0][0] > 0
+    assert nights.rows("SELECT count(*) FROM events WHERE landed > day") == [(4,)]
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_corrected_partitions_end_in_the_logs_that_only_ever_saw_the_correction(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", itertools.permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
 def test_late_events_that_were_backfilled_end_in_the_logs_of_nights_that_took_them(
     lakes: Lakes, order: tuple[int, ...]
 ) -> None:
@@ -76,6 +76,7 @@ def test_late_events_that_were_backfilled_end_in_the_logs_of_nights_that_took_th
     for n in order:
         nights.run(DAYS[n], DAYS[n], reload=True)
     nights.run(day_of(-3), DAYS[0], reload=True)
+    assert nights.rows("SELECT count(*) FROM events WHERE landed > day") == [(4,)]
     assert nights.state() == fresh(lakes, DAYS, land_late).state()
 
 

@@ -13,9 +13,10 @@ from storage.logs.quarantine import Wanted
 from tasks.replay import Replayed, replay
 
 Lakes = Callable[..., Nights]
+ANY = Wanted()
 
 
-def run(nights: Nights, wanted: Wanted = Wanted(), rules: Rules | None = None, **more: Any) -> list[Replayed]:  # noqa: B008
+def run(nights: Nights, wanted: Wanted = ANY, rules: Rules | None = None, **more: Any) -> list[Replayed]:
     return replay(nights.lake, nights.landing, wanted, rules or nights.rules, ACTIONS | more, at=NOW)
 
 

@@ -23,7 +23,7 @@ INSERT INTO profiles
 SELECT day, 'action', action, count(*) FROM events GROUP BY ALL
 UNION ALL
 SELECT e.day, 'topic', coalesce(i.topic, 'none'), count(*)
-FROM events e LEFT JOIN (SELECT item_id, arg_min(topics[1], day) AS topic FROM items GROUP BY item_id) i USING (item_id) GROUP BY ALL
+FROM events e LEFT JOIN (SELECT item_id, arg_min_null(topics[1], day) AS topic FROM items GROUP BY item_id) i USING (item_id) GROUP BY ALL
 UNION ALL
 SELECT day, 'value', value_bucket(value), count(*) FROM events GROUP BY ALL;
 

@@ -23,6 +23,6 @@ SELECT s.day,
     coalesce((SELECT arg_max(n_items, day) FROM sizes WHERE is_after AND day = s.day), 0) AS n_after,
     greatest(
         (SELECT arg_max(n_items, day) FROM sizes WHERE is_after AND day < s.day),
-        (SELECT arg_max(n_items, day) FROM sizes WHERE NOT is_after AND day <= s.day)
+        (SELECT arg_max(n_items, day) FROM sizes WHERE NOT is_after AND day = s.day)  -- what a correction replaces
     ) AS n_before
 FROM (SELECT DISTINCT landed AS day FROM staged_items) s ORDER BY s.day;

@@ -2,7 +2,9 @@
 -- Refused days count as landed, so that no order of loading changes what a day is compared with.
 WITH volumes AS (
     SELECT day, n_landed AS n_rows FROM partitions WHERE kind = 'events' AND day NOT IN (SELECT day FROM staged_days)
-    UNION ALL SELECT landed, count(*) FROM staged_events GROUP BY landed
+    UNION ALL SELECT d.day, coalesce(s.n, 0) + coalesce(x.n, 0) FROM staged_days d
+    LEFT JOIN (SELECT landed AS day, count(*) AS n FROM staged_events GROUP BY landed) s USING (day)
+    LEFT JOIN (SELECT day, n_duplicates + n_forgotten AS n FROM dropped WHERE kind = 'events') x USING (day)
 ),
 asked AS (
     SELECT day FROM staged_days

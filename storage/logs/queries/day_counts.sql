@@ -1,7 +1,14 @@
 -- One row a staged day of events: its rows, and the shares of each fault.
-WITH rows AS (
-    SELECT landed AS day, count(*) AS n_rows, max(CASE WHEN occurred_at::DATE = landed THEN occurred_at END) AS last_event
+-- Rows that are not staged, because they repeat others or are of forgotten users, landed all the same.
+WITH staged AS (
+    SELECT landed AS day, count(*) AS n_staged, max(CASE WHEN occurred_at::DATE = landed THEN occurred_at END) AS last_event
     FROM staged_events GROUP BY landed
+),
+rows AS (
+    SELECT d.day, coalesce(n_staged, 0) + coalesce(n_duplicates, 0) + coalesce(n_forgotten, 0) AS n_landed,
+        nullif(n_landed, 0) AS n_rows, coalesce(n_duplicates, 0) AS n_dropped, last_event
+    FROM staged_days d LEFT JOIN staged USING (day)
+    LEFT JOIN (SELECT day, n_duplicates, n_forgotten FROM dropped WHERE kind = 'events') USING (day)
 ),
 faults AS (
     SELECT landed AS day, count(*) AS n_quarantined,
@@ -26,7 +33,7 @@ items AS (
 listed AS (SELECT item_id, min(first_day) AS first_day FROM known_items GROUP BY item_id),
 by_item AS (
     SELECT day, sum(n) FILTER (WHERE first_day = own_day) AS n_new_item, sum(n) FILTER (WHERE own_day < day) AS n_late,
-        sum(n) FILTER (WHERE first_day IS NULL) AS n_unlisted
+        sum(n) FILTER (WHERE first_day IS NULL OR first_day > own_day) AS n_unlisted
     FROM items LEFT JOIN listed USING (item_id) GROUP BY day
 ),
 users AS (SELECT DISTINCT day, user_id FROM good),
@@ -41,14 +48,14 @@ by_user AS (
 )
 SELECT
     s.day,
-    coalesce(n_rows, 0) AS n_rows,
+    n_landed AS n_rows,
     coalesce(n_null, 0) / n_rows AS null_share,
     coalesce(n_unknown_action, 0) / n_rows AS unknown_action_share,
     coalesce(n_outside_day, 0) / n_rows AS outside_day_share,
     coalesce(n_bad_value, 0) / n_rows AS bad_value_share,
     coalesce(n_malformed_context, 0) / n_rows AS malformed_context_share,
     (coalesce(n_unknown_item, 0) + coalesce(n_unlisted, 0)) / n_rows AS unknown_item_share,
-    coalesce(n_duplicates, 0) / n_rows AS duplicate_share,
+    (coalesce(n_duplicates, 0) + n_dropped) / n_rows AS duplicate_share,
     coalesce(n_bad, 0) / n_rows AS refused_share,
     (coalesce(n_late, 0) + coalesce(n_awaiting, 0)) / n_rows AS late_share,
     date_diff('second', last_event, s.day + INTERVAL 1 DAY) / 3600 AS quiet_hours,

@@ -8,7 +8,7 @@ WITH versions AS (
     WHERE rowid NOT IN (SELECT row FROM faulty_items) AND landed NOT IN (SELECT unnest($refused::DATE[]))
 ),
 catalogues AS (SELECT day, lead(day, 1, DATE '9999-12-31') OVER (ORDER BY day) AS next FROM (SELECT DISTINCT day FROM versions)),
-firsts AS (SELECT item_id, min(day) AS first_day, arg_min(topic, day) AS topic FROM versions GROUP BY item_id)
+firsts AS (SELECT item_id, min(day) AS first_day, arg_min_null(topic, day) AS topic FROM versions GROUP BY item_id)
 SELECT item_id, topic, first_day, first_day AS valid_from, DATE '9999-12-31' AS valid_until
 FROM firsts WHERE NOT $whole
 UNION ALL
