@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from storage.layout import Lake
 from storage.logs import open_logs
 from storage.logs.erasure import Erased, forget, forget_in_exports
-from storage.logs.upkeep import vacuum
-from storage.logs.versions import backups
+from storage.logs.upkeep import remove_leftovers, vacuum
 from storage.releases import ReleaseStore
 
 
@@ -37,6 +36,6 @@ def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
         logs.note("forget", at, asdict(erased))
     vacuum(lake.logs)  # deleted rows leave their bytes behind
     exports = forget_in_exports(lake.exports, user)
-    for folder in (lake.all_artifacts, backups(lake.logs)):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(lake.all_artifacts, ignore_errors=True)
+    remove_leftovers(lake.logs)
     return Forgotten(**asdict(erased), exports=exports, releases=len(ReleaseStore(lake.releases).releases()))

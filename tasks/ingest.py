@@ -66,14 +66,15 @@ class Pass:
 
     counts: dict[Key, DayCounts] = field(default_factory=dict)
     checks: dict[Key, list[Check]] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
+    unsettled: dict[str, int] = field(default_factory=dict)
+    """Faults of corrections that were refused: their rows are kept nowhere but in the landing zone."""
     unusable: dict[dt.date, str] = field(default_factory=dict)
 
     def add(self, counts: Sequence[DayCounts], checks: Mapping[Key, list[Check]], reasons: Mapping[str, int]) -> None:
         self.counts |= {(entry.kind, entry.day): entry for entry in counts}
         self.checks |= checks
         for reason, n in reasons.items():
-            self.reasons[reason] = self.reasons.get(reason, 0) + n
+            self.unsettled[reason] = self.unsettled.get(reason, 0) + n
 
     def refused(self) -> dict[dt.date, str]:
         """Why days are not, or not wholly, in the logs."""
@@ -186,7 +187,7 @@ def _settle(staged: Staged, judge: Judge, found: Pass) -> list[Partition]:
     former = {(e.counts.kind, e.counts.day): e for e in logs.recorded() if not e.counts.is_refused}
     settled = [p for p in staged.partitions if not (verdicts[p.kind, p.day].is_refused and _corrects(p, former))]
     counts = settle(replace(staged, partitions=tuple(settled)), verdicts, judge.digest)
-    found.add(counts, checks, staged.reasons() | logs.refused_rows(counts))
+    found.add(counts, checks, staged.reasons([p for p in staged.partitions if p not in settled]))
     others = {day: bool(blocking(results)) for day, results in judged.items() if day not in staged_days}
     return [
         entry.partition
@@ -228,7 +229,9 @@ def _summary(logs: Logs, found: Pass, span: tuple[dt.date, dt.date], required: d
                 found.counts[key] = entry.counts
                 found.checks[key] = [_check(check) for check in entry.checks]
     checks = [check for results in found.checks.values() for check in results]
-    reasons = found.reasons or (logs.reasons(required) if required else {})
+    reasons = logs.reasons(found.counts)
+    for reason, n in found.unsettled.items():
+        reasons[reason] = reasons.get(reason, 0) + n
     counts = sorted(found.counts.values(), key=lambda entry: (entry.kind, entry.day))
     return Ingested(logs.digest(span[1]), tuple(counts), tuple(checks), dict(sorted(reasons.items())), refused)
 

@@ -73,6 +73,8 @@ def forget(logs: Logs, user: str) -> Erased:
 def forget_in_exports(folder: Path, user: str) -> int:
     """Write every exported file again without a user's rows; returns how many files held any."""
     changed = 0
+    for unfinished in folder.glob(".*.part"):
+        unfinished.unlink()
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
         reader = {".jsonl": "read_json", ".parquet": "read_parquet"}.get(path.suffix)
         if reader is None:

@@ -12,6 +12,7 @@ from retrieval.rules import Action, Rules
 from retrieval.schema import Kind
 from storage.landing import Landing, Partition
 from storage.logs.queries import query
+from storage.logs.sql import days_in
 from storage.logs.staging import create, stage_files, stage_kept
 
 KINDS: tuple[Kind, ...] = ("items", "users", "events")
@@ -121,9 +122,13 @@ class Staged:
             found[day] = own[day] | mixes | novelty if day in counts else own[day] | mixes
         return found
 
-    def reasons(self) -> dict[str, int]:
-        """How many staged rows of all kinds carry each reason."""
-        unions = " UNION ALL ".join(f"SELECT unnest(reasons) AS reason FROM faulty_{kind}" for kind in KINDS)
+    def reasons(self, partitions: Sequence[Partition]) -> dict[str, int]:
+        """How many staged rows of some of the partitions carry each reason."""
+        unions = " UNION ALL ".join(
+            f"""SELECT unnest(reasons) AS reason FROM faulty_{kind}
+                WHERE landed IN {days_in(p.day for p in partitions if p.kind == kind)}"""
+            for kind in KINDS
+        )
         rows = self.connection.execute(f"SELECT reason, count(*) FROM ({unions}) GROUP BY reason ORDER BY reason")
         return dict(rows.fetchall())
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 from retrieval.rules import Rules
 from retrieval.schema import Kind
 from storage.landing import Partition
+from storage.logs.judging import KINDS
 from storage.logs.loading import DayCounts, counts_of
 from storage.logs.opening import opened_to_read, opened_to_write
 from storage.logs.queries import query
@@ -78,21 +79,15 @@ class Logs:
             for kind, day, bytes_, judged_by, metrics, checks in rows
         ]
 
-    def reasons(self, day: dt.date) -> dict[str, int]:
-        """How many rows landed for a day and set aside carry each reason."""
+    def reasons(self, partitions: Iterable[tuple[Kind, dt.date]]) -> dict[str, int]:
+        """How many rows of partitions are set aside for each reason."""
+        chosen = list(partitions)
+        tests = " OR ".join(
+            f"kind = '{kind}' AND day IN {days_in(day for other, day in chosen if other == kind)}" for kind in KINDS
+        )
         rows = self.connection.execute(
-            """SELECT reason, count(*) FROM (SELECT unnest(reasons) AS reason FROM quarantine WHERE day = ?)
-               GROUP BY reason ORDER BY reason""",
-            [day],
-        ).fetchall()
-        return dict(rows)
-
-    def refused_rows(self, counts: Sequence[DayCounts]) -> dict[str, int]:
-        """How many rows of these partitions have no fault but that of the partition they landed in."""
-        days = {entry.day for entry in counts if entry.is_refused}
-        rows = self.connection.execute(
-            f"""SELECT 'day_refused', count(*) FROM quarantine
-                WHERE day IN {days_in(days)} AND list_contains(reasons, 'day_refused') HAVING count(*) > 0"""
+            f"""SELECT reason, count(*) FROM (SELECT unnest(reasons) AS reason FROM quarantine WHERE {tests})
+                GROUP BY reason ORDER BY reason"""
         ).fetchall()
         return dict(rows)
 

@@ -1,6 +1,7 @@
 """Keeping the file in order: looked through, made smaller, put in the place of another."""
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,6 +132,15 @@ def vacuum(path: Path) -> tuple[int, int]:
             con.execute("DETACH fresh")
         put_in_place(fresh, path)
     return before, path.stat().st_size
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove files of former versions, and what killed commands left beside the logs: all of them copies of rows."""
+    for other in path.parent.iterdir():
+        if other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
+        elif other != path and other.suffix not in (".lock", ".json"):
+            other.unlink(missing_ok=True)
 
 
 def put_in_place(fresh: Path, path: Path) -> None:

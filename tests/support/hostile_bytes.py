@@ -114,7 +114,7 @@ def _mutated(ending: str) -> Make:
     return make
 
 
-for _ending, _times in (("parquet", 240), ("csv", 180), ("jsonl", 180)):
+for _ending, _times in (("parquet", 156), ("csv", 108), ("jsonl", 108)):
     hostile(_times)(_mutated(_ending))
 
 ENCODINGS = ("latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32", "utf-7", "cp037", "shift_jis")

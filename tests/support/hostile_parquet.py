@@ -92,7 +92,7 @@ COLUMNS: list[tuple[Kind, str]] = [
 ]
 
 
-@hostile(4 * N_TYPES)
+@hostile(3 * N_TYPES)
 def column_type(n: int, rng: random.Random, day: dt.date) -> Case:
     (kind, name), array = rng.choice(COLUMNS), _arrays(day)[n % N_TYPES]
     table = _table(kind, day, rng)
@@ -185,7 +185,7 @@ def _deep(levels: int) -> pa.Array:
     return pa.array([value] * N)
 
 
-@hostile(80)
+@hostile(60)
 def random_schema(n: int, rng: random.Random, day: dt.date) -> Case:
     """Every column of any type."""
     kind: Kind = ("events", "events", "items", "users")[n % 4]

@@ -147,7 +147,7 @@ def _random_json(rng: random.Random, depth: int = 0) -> Any:
     return {rng.choice(["a", "b", "", "user_id", "$", "a.b", '"']): _random_json(rng, depth + 1) for _ in range(many)}
 
 
-@hostile(100)
+@hostile(80)
 def mixed_json(n: int, rng: random.Random, day: dt.date) -> Case:
     """Any type in any column of any row, keys missing and added."""
     kind = (*["events"] * 3, "items", "users")[n % 5]
@@ -164,7 +164,7 @@ def mixed_json(n: int, rng: random.Random, day: dt.date) -> Case:
     return Case(kind, {"part.jsonl": as_jsonl(rows)}, len(rows))
 
 
-@hostile(100)
+@hostile(80)
 def random_csv(n: int, rng: random.Random, day: dt.date) -> Case:
     """Cells with all that CSV has to quote, written as Python writes them: every row is known."""
     kind = (*["events"] * 3, "items", "users")[n % 5]

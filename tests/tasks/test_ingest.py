@@ -257,7 +257,7 @@ def test_a_bad_table_is_refused_and_its_day_with_it(lake: Lake, kind: Kind, rule
     with open_logs(lake.logs, read_only=True) as logs:
         counts = logs.recorded(kind, DAY)[0].counts
         assert (counts.is_refused, counts.quarantined) == (True, 4)
-        assert logs.reasons(DAY)["day_refused"] == 1
+        assert logs.reasons([(kind, DAY)])["day_refused"] == 1
 
 
 def test_a_catalogue_that_shrank_is_refused_and_events_are_judged_by_the_former_one(lake: Lake) -> None:

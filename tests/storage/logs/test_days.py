@@ -165,8 +165,8 @@ def test_recorded_gives_back_what_was_decided_of_each_partition(stocked: Any) ->
             ("users", DAY),
             ("events", DAY),
         }
-        assert logs.reasons(DAY) == {"missing_title": 1, "missing_user": 1}
-        assert logs.reasons(EARLIER) == {}
+        assert logs.reasons([("items", DAY), ("events", DAY)]) == {"missing_title": 1, "missing_user": 1}
+        assert logs.reasons([("events", EARLIER)]) == {}
 
 
 def test_the_digest_is_of_the_rows_whatever_format_they_landed_in(places: Callable[[], Any]) -> None:
