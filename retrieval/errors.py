@@ -33,7 +33,7 @@ class PartitionError(ContractError):
     """Landed files of one kind and day that cannot be used."""
 
     def __init__(self, message: str, kind: str, day: dt.date) -> None:
-        super().__init__(message)
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))  # names are hostile
         self.kind, self.day = kind, day
 
 

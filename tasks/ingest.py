@@ -8,7 +8,8 @@ from retrieval.errors import DayRefused, PartitionError
 from retrieval.progress import advance
 from retrieval.rules import Action, Rules
 from retrieval.schema import Kind
-from storage.landing import Landing, Partition
+from storage.landed import Partition
+from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, DayCounts, Logs, Staged, Verdict, open_logs, settle
 from storage.logs.reading import Recorded

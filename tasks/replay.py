@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from retrieval.errors import PartitionError
 from retrieval.rules import Action, Rules
 from retrieval.schema import Kind
-from storage.landing import Landing, Partition
+from storage.landed import Partition
+from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, Logs, open_logs
 from storage.logs.quarantine import Wanted

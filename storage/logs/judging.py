@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from retrieval.rules import Action, Rules
 from retrieval.schema import Kind
-from storage.landing import Landing, Partition
+from storage.landed import Partition
+from storage.landing import Landing
 from storage.logs.queries import query
 from storage.logs.sql import days_in
 from storage.logs.staging import create, stage_files, stage_kept

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from retrieval.errors import LogsError
 from retrieval.schema import CONTRACTS, Kind
-from storage.landing import Partition
+from storage.landed import Partition
 from storage.logs.judging import KINDS, Staged
 from storage.logs.queries import query
 from storage.logs.sql import add_rows, days_in

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from retrieval.rules import Rules
 from retrieval.schema import Kind
-from storage.landing import Partition
+from storage.landed import Partition
 from storage.logs.judging import KINDS
 from storage.logs.loading import DayCounts, counts_of
 from storage.logs.opening import opened_to_read, opened_to_write

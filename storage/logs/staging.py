@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from retrieval.errors import ContractError, PartitionError
 from retrieval.schema import CONTRACTS, TEXT_MAP, Column, Kind, TableContract
-from storage.landing import LandedFile, Landing, require_columns
+from storage.landed import LandedFile, require_columns, require_usable
+from storage.landing import Landing
 from storage.logs.sql import add_rows, days_in
 
 FILE = "landed_file"
@@ -101,7 +102,7 @@ def stage_kept(connection: duckdb.DuckDBPyConnection, kind: Kind, days: Sequence
 
 def _found_columns(connection: duckdb.DuckDBPyConnection, landing: Landing, file: LandedFile) -> dict[str, str]:
     """The columns of a file that can be used, those that no contract names among them, with their types."""
-    landing.require_usable(file)
+    require_usable(file, landing.filesystem)
     try:
         if file.format == "jsonl":
             found = _found_keys(connection, landing, file)
@@ -233,18 +234,17 @@ def _normalised(column: Column, found: str | None) -> str:
 
 def _can_become(found: str, target: pa.DataType) -> bool:
     """Whether a file's column of a type can be read as the contract's at all."""
-    if found in ("VARCHAR", "JSON", '"NULL"', "INTEGER") and not pa.types.is_timestamp(target):
+    times, texts = ("TIMESTAMP", "DATE"), ("VARCHAR", "JSON", '"NULL"')
+    if found in texts:
         return True
-    is_nested = found.endswith(("[]", ")")) and not found.startswith("DECIMAL")
     if target == TEXT_MAP:
         return found.startswith(("MAP", "STRUCT"))
     if pa.types.is_list(target):
         return found.endswith("]")
-    if pa.types.is_timestamp(target):
-        return found.startswith(("TIMESTAMP", "DATE", "VARCHAR", "JSON", '"NULL"'))
-    if pa.types.is_date(target):
-        return found.startswith(("TIMESTAMP", "DATE"))
-    return not is_nested
+    if pa.types.is_timestamp(target) or pa.types.is_date(target):
+        return found.startswith(times)
+    is_nested = found.endswith(("[]", ")")) and not found.startswith("DECIMAL")
+    return not is_nested and (pa.types.is_string(target) or not found.startswith((*times, "TIME", "INTERVAL", "BLOB")))
 
 
 def _as_text(name: str, found: str) -> str:

@@ -1,6 +1,7 @@
 """What lies in the landing zone: partitions, their digests, and files that are not read."""
 
 import datetime as dt
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import ContractError, PartitionError
 from retrieval.rules import Action, Rules
+from storage.landed import require_usable
 from storage.landing import Landing
 from storage.logs import Staged, Verdict, open_logs, settle
 
@@ -171,7 +173,53 @@ def test_every_cut_of_a_csv_file_short_of_a_whole_line_is_refused(tmp_path: Path
         (folder / "a.csv").write_bytes(whole[:length])
         (file,) = landing.partition("events", DAY).files
         if whole[:length].endswith(b"\n"):
-            landing.require_usable(file)
+            require_usable(file, landing.filesystem)
         else:
             with pytest.raises(PartitionError, match=r"a\.csv does not end with a newline"):
-                landing.require_usable(file)
+                require_usable(file, landing.filesystem)
+
+
+@pytest.mark.parametrize("make", ["folder", "pipe", "link to nothing", "link to itself", "link out"])
+def test_what_is_no_file_of_the_landing_zone_is_named_not_opened(tmp_path: Path, make: str) -> None:
+    folder = tmp_path / "landing" / "events" / f"day={DAY}"
+    folder.mkdir(parents=True)
+    path, outside = folder / "part.jsonl", tmp_path / "outside.jsonl"
+    outside.write_text("{}\n")
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "link to nothing": lambda: path.symlink_to(folder / "nothing"),
+        "link to itself": lambda: path.symlink_to(path),
+        "link out": lambda: path.symlink_to(outside),
+    }[make]()
+    with pytest.raises(PartitionError, match=r"part\.jsonl is (no file|a link that leads out)"):
+        Landing(str(tmp_path / "landing")).partition("events", DAY)
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.jsonl", b"\x1b[31mred.jsonl\n"])
+def test_a_name_that_cannot_be_shown_is_named_printably(tmp_path: Path, name: bytes) -> None:
+    folder = tmp_path / "events" / f"day={DAY}"
+    folder.mkdir(parents=True)
+    with open(os.fsencode(folder) + b"/" + name, "wb") as file:  # noqa: PTH123
+        file.write(b"{}\n")
+    with pytest.raises(PartitionError) as refusal:
+        Landing(str(tmp_path)).partition("events", DAY)
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["xday=2026-03-05", "day=2026-03-05x", "day=2026-3-5", "day=２０２６-03-05", "day=2026-03-05\n"]
+)
+def test_a_folder_that_only_resembles_a_day_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "events" / name).mkdir(parents=True)
+    assert Landing(str(tmp_path)).days("events") == []
+
+
+def test_a_csv_file_that_begins_with_an_empty_line_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "events" / f"day={DAY}"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text("\nuser_id,item_id,action,occurred_at\nu,i,buy,2026-03-05\n")
+    landing = Landing(str(tmp_path))
+    (file,) = landing.partition("events", DAY).files
+    with pytest.raises(PartitionError, match="begins with an empty line"):
+        require_usable(file, landing.filesystem)
