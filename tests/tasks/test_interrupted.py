@@ -33,7 +33,7 @@ from pathlib import Path
 from storage.layout import Lake
 from tasks.ingest import ingest
 sys.path.insert(0, sys.argv[4])
-from test_order import ACTIONS, RULES
+from test_interrupted import ACTIONS, RULES
 print("ready", flush=True)
 for text in sys.argv[3].split(","):
     day = dt.date.fromisoformat(text)
