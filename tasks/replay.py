@@ -13,7 +13,7 @@ from storage.layout import Lake
 from storage.logs import KINDS, Logs, open_logs
 from storage.logs.quarantine import Wanted
 from storage.logs.reading import Recorded
-from tasks.ingest import Judge, Pass, judge_again, load
+from tasks.judge import Judge, Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ def _replay(logs: Logs, zone: Landing, kind: Kind, day: dt.date, n_before: int, 
     found, problem = Pass(), ""
     corrected = _corrected(zone, entry)
     try:
-        if corrected:
-            load(logs, zone, [corrected], judge, found)
-        else:
-            judge_again(logs, [entry.partition], judge, found)
+        with logs.transaction():
+            if corrected:
+                judge.load(logs, zone, [corrected], found)
+            else:
+                judge.again(logs, [entry.partition], found)
     except PartitionError as error:
         problem = str(error)
     problem = problem or found.refused().get(day, "")

@@ -20,7 +20,8 @@ from retrieval.schema import Kind
 from storage.layout import Lake
 from storage.logs import open_logs
 from storage.logs.upkeep import problems
-from tasks.ingest import Ingested, Judge, Pass, ingest, judge_again
+from tasks.ingest import Ingested, ingest
+from tasks.judge import Judge, Pass
 
 GOOD = dt.date(2026, 3, 1)
 NEXT = dt.date(2026, 3, 2)
@@ -180,7 +181,8 @@ def _checked(place: Place, cases: dict[dt.date, Case], rules: Rules) -> list[str
 def _judged_again(place: Place, held: Held, rules: Rules) -> list[str]:
     """What the logs keep says by itself what it said when it landed; how a refused row is spelt may change."""
     with open_logs(place.lake.logs) as logs:
-        judge_again(logs, [entry.partition for entry in logs.recorded()], Judge(rules, ACTIONS), Pass())
+        with logs.transaction():
+            Judge(rules, ACTIONS).again(logs, [entry.partition for entry in logs.recorded()], Pass())
         found = [f"after judging what is kept: {problem}" for problem in problems(logs)]
     kept = place.held()
     if kept | {"quarantine": kept["quarantine"][:1]} != held | {"quarantine": held["quarantine"][:1]}:
