@@ -79,8 +79,10 @@ class Judge:
         staged.judge_catalogue()
         ratios = staged.catalogue_ratios(self.rules)
         checks = self._judge_catalogue(staged, ratios)
-        refused = [day for (kind, day), results in checks.items() if kind == "items" and blocking(results)]
-        staged.judge_events(self.actions, self.rules, refused)
+        former = {(e.counts.kind, e.counts.day): e for e in logs.recorded() if not e.counts.is_refused}
+        refused = [p for p in staged.partitions if p.kind == "items" and blocking(checks["items", p.day])]
+        spoilt_items = [p.day for p in refused if _corrects(p, former)]
+        staged.judge_events(self.actions, self.rules, [p.day for p in refused], spoilt_items)
         metrics = staged.day_metrics(self.rules)
         judged = judge_metrics(metrics, self.rules)
         checks |= {("events", day): judged[day] for day in days}
@@ -91,7 +93,6 @@ class Judge:
             key: Verdict(bool(blocking(results)), measured.get(key, {}), [asdict(check) for check in results])
             for key, results in checks.items()
         }
-        former = {(e.counts.kind, e.counts.day): e for e in logs.recorded() if not e.counts.is_refused}
         spoilt = [p for p in staged.partitions if verdicts[p.kind, p.day].is_refused and _corrects(p, former)]
         settled = tuple(p for p in staged.partitions if p not in spoilt)
         found.add(settle(replace(staged, partitions=settled), verdicts, self.digest), checks, staged.reasons(spoilt))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from retrieval.errors import LogsError
@@ -41,6 +42,7 @@ def rebuild(
         LogsError: when days would be lost whose files cannot be loaded any more, unless `drop_unlanded` says so.
     """
     zone, fresh = Landing(landing), lake.logs.with_name("rebuilt.duckdb")
+    _bring_up_to_date(lake)
     fresh.parent.mkdir(parents=True, exist_ok=True)
     fresh.unlink(missing_ok=True)
     days = [day for kind in KINDS for day in zone.days(kind)]
@@ -61,3 +63,10 @@ def rebuild(
                 )
         put_in_place(fresh, lake.logs)
     return Rebuilt(found.logs_digest, former is not None, tuple(changed), found.refused)
+
+
+def _bring_up_to_date(lake: Lake) -> None:
+    """Bring logs of a former version up to date, to be compared with; damaged ones are left as they are."""
+    if lake.logs.exists():
+        with suppress(LogsError), open_logs(lake.logs):
+            pass

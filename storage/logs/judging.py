@@ -84,16 +84,26 @@ class Staged:
         for kind in ("items", "users"):
             self.connection.execute(query(f"judge_{kind}"))
 
-    def judge_events(self, actions: Mapping[str, Action], rules: Rules, refused_items: Iterable[dt.date]) -> None:
-        """Find the faults of staged events, row by row, against the catalogue without its refused partitions."""
+    def judge_events(
+        self,
+        actions: Mapping[str, Action],
+        rules: Rules,
+        refused_items: Iterable[dt.date] = (),
+        spoilt_items: Iterable[dt.date] = (),
+    ) -> None:
+        """Find the faults of staged events, row by row, against the catalogue without its refused partitions.
+
+        Those among them that would only have replaced good rows, which stay, are `spoilt`.
+        """
         bounds = pa.Table.from_pylist(
             [{"name": name, "lowest": action.lowest, "highest": action.highest} for name, action in actions.items()]
         )
         self.connection.register("given_actions", bounds)
         self.connection.execute("CREATE OR REPLACE TEMP TABLE known_actions AS FROM given_actions")
         self.connection.unregister("given_actions")
-        values = {"refused": list(refused_items), "whole": rules.catalogue == "whole", "late_days": rules.late_days}
-        self.connection.execute(query("known_items"), values)
+        days = {"refused": list(refused_items), "spoilt": list(spoilt_items)}
+        how = {"whole": rules.catalogue == "whole", "late_days": rules.late_days}
+        self.connection.execute(query("known_items"), days | how)
         asked = {"await_backfill": rules.late_events == "backfill", "admit_unknown": rules.unknown_items == "stub"}
         self.connection.execute(query("judge_events"), asked | {"late_days": rules.late_days})
         self.connection.execute(query("find_repeats"))
