@@ -19,7 +19,11 @@ def days(lake: Lake = None, json: Json = False) -> None:
     from storage.logs import open_logs
 
     with open_logs(Settings.given(lake=lake).place.logs, read_only=True) as logs:
-        found = [asdict(entry.counts) | {"day": entry.counts.day.isoformat()} for entry in logs.recorded()]
+        found = [
+            asdict(entry.counts)
+            | {"day": entry.counts.day.isoformat(), "correction_refused": entry.refused_correction is not None}
+            for entry in logs.recorded()
+        ]
         reopened = {entry.day.isoformat(): asdict(entry) for entry in logs.reopened()}
     for entry in found:
         again = reopened.get(entry["day"]) if entry["kind"] == "events" else None
@@ -28,7 +32,8 @@ def days(lake: Lake = None, json: Json = False) -> None:
     if json:
         console.print_json(found)
         return
-    names = ("day", "kind", "landed", "loaded", "quarantined", "duplicates", "late", "is_refused", "reopened_by")
+    rows = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
+    names = ("day", "kind", *rows, "is_refused", "correction_refused", "reopened_by")
     console.print_table("Landed partitions", names, [[entry[name] for name in names] for entry in found])
 
 
@@ -56,8 +61,11 @@ def rebuild(
     recipe: RecipeOption = None,
     lake: Lake = None,
     landing: Landing = None,
-    drop_unlanded: Annotated[
-        bool, typer.Option(help="Go on when days would be lost that are not landed any more")
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            help="Go on when rows would be lost that cannot be loaded any more, or the list of forgotten users"
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -67,9 +75,7 @@ def rebuild(
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
     chosen, now = settings.read_recipe(), dt.datetime.now(dt.UTC)
     with console.progress_shown(quiet=json):
-        made = run(
-            settings.place, settings.landing_uri, chosen.rules, chosen.actions, drop_unlanded=drop_unlanded, at=now
-        )
+        made = run(settings.place, settings.landing_uri, chosen.rules, chosen.actions, accept_loss=accept_loss, at=now)
     if json:
         refused = {day.isoformat(): why for day, why in made.refused.items()}
         console.print_json(asdict(made) | {"is_same": made.is_same, "refused": refused})

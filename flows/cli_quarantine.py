@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -62,7 +63,7 @@ def show(
             f"{entry['day']} {entry['kind']} {entry['file']} line {entry['line']}", style="bold", markup=False
         )
         console.out.print(f"  {', '.join(entry['reasons'])}", markup=False)
-        console.out.print(f"  {entry['row']}", markup=False, soft_wrap=True)
+        console.out.print(f"  {dumps(entry['row'], ensure_ascii=False)}", markup=False, soft_wrap=True)
     if not found:
         console.out.print("No such row is set aside.")
 

@@ -40,6 +40,9 @@ IDS = ("id", "item", "item_id", "parent")
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table; numbers to the right."""
+    if not rows:
+        out.print(f"{escape(title)}: none")
+        return
     table = Table(title=escape(title), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or str(row[index])[:1].isdigit() for row in rows)

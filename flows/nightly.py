@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from flows.settings import Settings
+from retrieval.errors import PartitionError
 from retrieval.progress import advance
 from storage.bundle import REPORT
 from storage.manifest import Manifest
@@ -78,7 +79,7 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     start, now = time.perf_counter(), dt.datetime.now(dt.UTC)
     advance(START, 1, 1)
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
-    ingested = ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
+    ingested = _ingest(night, first)
     seconds = {"ingest": round(time.perf_counter() - start, 3)}
     alert(night.lake, night.day, recipe, ingested)
     ingested.require(night.day)
@@ -96,6 +97,16 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts()
     stages |= {"report": Manifest.read(page.path).facts, "publish": published}
     return NightResult(release, is_live, ingested, parts, stages, time.perf_counter() - start)
+
+
+def _ingest(night: Night, first: dt.date) -> Ingested:
+    """Take in the day; one whose files cannot be used is told like one that a rule refused."""
+    recipe = night.recipe
+    try:
+        return ingest(night.lake, night.landing, (first, night.day), recipe.rules, recipe.actions, required=night.day)
+    except PartitionError as error:
+        alert(night.lake, night.day, recipe, Ingested.unusable(error))
+        raise
 
 
 def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release | None) -> SourceRefs:

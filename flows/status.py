@@ -24,7 +24,7 @@ def status_of(lake: Lake) -> dict[str, Any]:
         with open_logs(lake.logs, read_only=True) as logs:
             days, reopened = logs.days_loaded(), logs.reopened()
             judged = logs.recorded()
-        refused = sorted({entry.counts.day for entry in judged if entry.counts.is_refused})
+        refused = sorted({e.counts.day for e in judged if e.counts.is_refused or e.refused_correction})
         n_quarantined = sum(entry.counts.quarantined for entry in judged)
     behind = [day for day, _ in days if live is None or day > live.day]
     return {

@@ -5,7 +5,8 @@
     ├── ContractError      landed data that breaks the data contract
     │   ├── PartitionError landed files of one kind and day that cannot be used
     │   └── DayRefused     a day that a blocking rule refused
-    ├── LogsError          the event store is busy, missing or damaged
+    ├── LogsError          the event store is busy or missing
+    │   └── LogsDamaged    its file is no longer what was written
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
     ├── ModelError         a model that cannot be fitted, exported or restored
@@ -15,6 +16,8 @@ A message says what was found, where, what was expected, and what to do.
 """
 
 import datetime as dt
+
+from retrieval.schema import Kind
 
 
 class LamplighterError(Exception):
@@ -32,7 +35,7 @@ class ContractError(LamplighterError):
 class PartitionError(ContractError):
     """Landed files of one kind and day that cannot be used."""
 
-    def __init__(self, message: str, kind: str, day: dt.date) -> None:
+    def __init__(self, message: str, kind: Kind, day: dt.date) -> None:
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))  # names are hostile
         self.kind, self.day = kind, day
 
@@ -42,7 +45,11 @@ class DayRefused(ContractError):
 
 
 class LogsError(LamplighterError):
-    """The event store is busy, missing or damaged."""
+    """The event store is busy or missing."""
+
+
+class LogsDamaged(LogsError):
+    """The file of the event store is no longer what was written."""
 
 
 class ArtifactError(LamplighterError):

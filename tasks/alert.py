@@ -21,7 +21,9 @@ FAILED, WARNED = "lamplighter.rule.failed", "lamplighter.rule.warned"
 @stage("alert", minutes=5)
 def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
     """Write the page of what landed, and emit one event for every rule that failed: what automations act on."""
-    page = write_quality_page(lake, day, recipe, ingested)
+    pages = {day: write_quality_page(lake, day, recipe, ingested)}
+    for other in set(ingested.refused) - {day}:  # who is woken by a day looks for the page of that day
+        pages[other] = write_quality_page(lake, other, recipe, ingested.of(other))
     for check in ingested.checks:
         if not check.passed:
             emit_event(
@@ -39,7 +41,7 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
                     "expected": check.expected,
                     "meaning": check.meaning,
                     "cure": check.cure,
-                    "link": page.as_uri(),
+                    "link": pages.get(check.day, pages[day]).as_uri(),
                 },
             )
 

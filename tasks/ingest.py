@@ -2,9 +2,9 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from retrieval.errors import DayRefused, PartitionError
+from retrieval.errors import ContractError, DayRefused, PartitionError
 from retrieval.progress import advance
 from retrieval.rules import Action, Rules
 from retrieval.schema import Kind
@@ -13,7 +13,7 @@ from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, DayCounts, Logs, open_logs
 from storage.logs.reading import Recorded
-from tasks.judge import Judge, Pass
+from tasks.judge import Judge, Pass, unusable
 from tasks.run import stage
 from validation.verdict import Check
 
@@ -40,8 +40,22 @@ class Ingested:
             rows = ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.items() if reason != "day_refused")
             raise DayRefused(
                 f"{day} is refused, and the live release stands: {self.refused[day]} Rows set aside by reason: "
-                f"{rows or 'none'}. See them with `lamplighter quarantine list --day {day}`."
+                f"{rows or 'none'}. Rows in the quarantine: `lamplighter quarantine list --day {day}`."
             )
+
+    @classmethod
+    def unusable(cls, error: PartitionError) -> "Ingested":
+        """Of a day whose files cannot be used."""
+        return cls("", (), (unusable(error),), {}, {error.day: str(error)})
+
+    def of(self, day: dt.date) -> "Ingested":
+        """What became of one day."""
+        return replace(
+            self,
+            counts=tuple(entry for entry in self.counts if entry.day == day),
+            checks=tuple(check for check in self.checks if check.day == day),
+            refused={other: why for other, why in self.refused.items() if other == day},
+        )
 
 
 @stage("ingest", minutes=60, retries=2)
@@ -81,6 +95,8 @@ def load_span(
     """Load the landed days of a span into open logs, as `ingest` does."""
     judge, found = Judge(rules, actions), Pass()
     advance("ingest", 0, 1)
+    if reload and not logs.waiting(*span):
+        _require_landed(zone, span)
     partitions = _to_load(zone, logs, span, required, reload, judge, found)
     _load(logs, zone, partitions, required, judge, found)
     if reload:
@@ -99,8 +115,30 @@ def _load(
         except PartitionError as error:
             if error.day == required:
                 raise
-            found.unusable[error.day] = str(error)
+            found.note_unusable(error)
             partitions = [p for p in partitions if (p.kind, p.day) != (error.kind, error.day)]
+
+
+def load_catalogue(logs: Logs, zone: Landing, until: dt.date, judge: Judge, found: Pass) -> None:
+    """Load the items and users landed up to a day that are not in the logs."""
+    days = (until, until)
+    landed = [p for p in _to_load(zone, logs, days, None, False, judge, found) if p.kind != "events"]
+    _load(logs, zone, landed, None, judge, found)
+
+
+def _require_landed(zone: Landing, span: tuple[dt.date, dt.date]) -> None:
+    """Refuse a span of days of which none has landed: the landing zone may be another one.
+
+    Raises:
+        ContractError: saying which days have landed.
+    """
+    days = zone.days("events")
+    if not any(span[0] <= day <= span[1] for day in days):
+        landed = f"{days[0]} to {days[-1]}" if days else "none"
+        raise ContractError(
+            f"no events landed from {span[0]} to {span[1]} in {zone.uri} (landed days: {landed}). "
+            f"Name the landing zone with --landing, or other days."
+        )
 
 
 def _take_up(logs: Logs, span: tuple[dt.date, dt.date], judge: Judge, found: Pass) -> None:
@@ -142,18 +180,20 @@ def _to_load(
     found: Pass,
 ) -> list[Partition]:
     """The partitions to judge, known by bytes and by what judged them; days whose files cannot be used are noted."""
-    partitions = []
+    partitions: list[Partition] = []
     for kind in KINDS:
         known = {entry.counts.day: entry for entry in logs.recorded(kind)}
+        catalogues = logs.catalogue_digests([p for p in partitions if p.kind == "items"])
         for day in sorted(_days_to_look_at(zone, kind, known, span, required, reload)):
             try:
                 landed = zone.partition(kind, day)
             except PartitionError as error:
                 if day == required:
                     raise
-                found.unusable[day] = str(error)
+                found.note_unusable(error)
                 continue
-            if reload or not _is_judged(landed, known.get(day), judge, is_required=day == required):
+            by = judge.digest_for(kind, day, catalogues)
+            if reload or not _is_judged(landed, known.get(day), by, is_required=day == required):
                 partitions.append(landed)
             elif known[day].counts.is_refused:  # as before, so that nobody takes silence for a cure
                 found.counts[kind, day] = known[day].counts
@@ -161,11 +201,11 @@ def _to_load(
     return partitions
 
 
-def _is_judged(landed: Partition, known: Recorded | None, judge: Judge, *, is_required: bool) -> bool:
+def _is_judged(landed: Partition, known: Recorded | None, judged_by: str, *, is_required: bool) -> bool:
     """Whether a partition was judged before by what judges now; the required day is never left refused unasked."""
     if known is None or known.bytes != landed.digest:
         return False
-    return known.judged_by == judge.digest or not (is_required or known.counts.is_refused)
+    return known.judged_by == judged_by or not (is_required or known.counts.is_refused)
 
 
 def _days_to_look_at(

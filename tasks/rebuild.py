@@ -2,17 +2,26 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from retrieval.errors import LogsError
+from retrieval.errors import ContractError, LogsDamaged, LogsError
 from retrieval.rules import Action, Rules
 from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, open_logs
 from storage.logs.opening import alone
-from storage.logs.upkeep import Difference, beside, carry_over, differences, lost, put_in_place
+from storage.logs.upkeep import (
+    Difference,
+    beside,
+    carry_over,
+    differences,
+    keep_damaged,
+    lost,
+    put_in_place,
+)
 from tasks.ingest import load_span
+from tasks.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +41,71 @@ class Rebuilt:
 
 
 def rebuild(
-    lake: Lake, landing: str, rules: Rules, actions: Mapping[str, Action], *, drop_unlanded: bool, at: dt.datetime
+    lake: Lake, landing: str, rules: Rules, actions: Mapping[str, Action], *, accept_loss: bool, at: dt.datetime
 ) -> Rebuilt:
     """Make the logs again from the landing zone and let them take the former ones' place.
 
-    Forgotten users stay out, and taken-up late events in.
+    Forgotten users stay out, and taken-up late events in. Logs that cannot be read are kept under `backups/`.
 
     Raises:
-        LogsError: when days would be lost whose files cannot be loaded any more, unless `drop_unlanded` says so.
+        ContractError: when nothing has landed.
+        LogsError: when rows that cannot be loaded any more would be lost, or a list of forgotten users that cannot be
+            read, unless `accept_loss` says so; the logs are as they were then.
     """
     zone, fresh = Landing(landing), lake.logs.with_name("rebuilt.duckdb")
-    _bring_up_to_date(lake)
-    fresh.parent.mkdir(parents=True, exist_ok=True)
-    fresh.unlink(missing_ok=True)
     days = [day for kind in KINDS for day in zone.days(kind)]
-    span = min(days, default=at.date()), max(days, default=at.date())
+    if not days:
+        raise ContractError(f"nothing has landed in {landing}. Name the landing zone with --landing.")
+    is_damaged = _is_damaged(lake)
+    if is_damaged and not accept_loss:
+        raise LogsError(
+            f"{lake.logs} cannot be read, and with it who is to stay forgotten. Put a saved file in its place, or make "
+            f"the logs anew with --accept-loss and forget those users again."
+        )
+    fresh.parent.mkdir(parents=True, exist_ok=True)
     with alone(lake.logs):
-        with open_logs(fresh) as logs, beside(logs, lake.logs) as former:
-            with logs.transaction():
-                carry_over(logs, former)
-                logs.note("rebuild", at, {"partitions": len(days)})
-            found = load_span(logs, zone, span, rules, actions)
-            changed = differences(logs, former)
-            gone = lost(logs, former)
-            if gone and not drop_unlanded:
-                raise LogsError(
-                    f"{len(gone)} partitions of the logs cannot be loaded any more (first: {gone[0][0]} of "
-                    f"{gone[0][1]}): their files are not landed, cannot be used or are refused, and the rows would be "
-                    f"lost. Land them again, or allow it with --drop-unlanded. The logs are as they were."
-                )
-        put_in_place(fresh, lake.logs)
-    return Rebuilt(found.logs_digest, former is not None, tuple(changed), found.refused)
+        try:
+            made = _make(fresh, lake, zone, (min(days), max(days)), Judge(rules, actions), accept_loss, at)
+            if is_damaged:
+                keep_damaged(lake.logs, at)
+            put_in_place(fresh, lake.logs)
+        finally:
+            for leftover in fresh.parent.glob(f"{fresh.stem}.*"):
+                leftover.unlink()
+    return made
 
 
-def _bring_up_to_date(lake: Lake) -> None:
-    """Bring logs of a former version up to date, to be compared with; damaged ones are left as they are."""
-    if lake.logs.exists():
-        with suppress(LogsError), open_logs(lake.logs):
-            pass
+def _make(
+    fresh: Path,
+    lake: Lake,
+    zone: Landing,
+    span: tuple[dt.date, dt.date],
+    judge: Judge,
+    accept_loss: bool,
+    at: dt.datetime,
+) -> Rebuilt:
+    fresh.unlink(missing_ok=True)
+    with open_logs(fresh) as logs, beside(logs, lake.logs) as former:
+        with logs.transaction():
+            carry_over(logs, former)
+            logs.note("rebuild", at, {"first": span[0], "last": span[1]})
+        found = load_span(logs, zone, span, judge.rules, judge.actions)
+        gone = lost(logs, former)
+        if gone and not accept_loss:
+            raise LogsError(
+                f"{len(gone)} partitions of the logs cannot be loaded any more (first: {gone[0][0]} of {gone[0][1]}): "
+                f"their files are not landed, cannot be used or are refused, and the rows would be lost. Land them "
+                f"again, or allow it with --accept-loss. The logs are as they were."
+            )
+        return Rebuilt(found.logs_digest, former is not None, tuple(differences(logs, former)), found.refused)
+
+
+def _is_damaged(lake: Lake) -> bool:
+    """Whether there are logs that cannot be read; readable ones of a former version are brought up to date."""
+    if not lake.logs.exists():
+        return False
+    try:
+        with open_logs(lake.logs):
+            return False
+    except LogsDamaged:
+        return True

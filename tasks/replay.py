@@ -11,8 +11,10 @@ from storage.landed import Partition
 from storage.landing import Landing
 from storage.layout import Lake
 from storage.logs import KINDS, Logs, open_logs
+from storage.logs.opening import require_there
 from storage.logs.quarantine import Wanted
 from storage.logs.reading import Recorded
+from tasks.ingest import load_catalogue
 from tasks.judge import Judge, Pass
 
 
@@ -37,38 +39,40 @@ def replay(
 ) -> list[Replayed]:
     """Judge again every partition that has such rows, by the rules of now; good rows move to the logs.
 
-    A partition whose landed files have changed is read from them, any other from what the logs keep of it. Doing it
-    twice moves nothing more. What was done is written to the logs' audit.
+    Items and users that landed and are not in the logs are loaded first. A partition whose landed files have changed is
+    read from them, any other from what the logs keep of it. Doing it twice moves nothing more. What was done is written
+    to the logs' audit.
 
     Raises:
         LogsError: when another process writes.
     """
     zone, judge = Landing(landing), Judge(rules, actions)
+    require_there(lake.logs)
     with open_logs(lake.logs) as logs:
         chosen = sorted(wanted.partitions(logs).items(), key=lambda entry: (KINDS.index(entry[0][0]), entry[0][1]))
-        done = [_replay(logs, zone, kind, day, n_before, judge) for (kind, day), n_before in chosen]
-        if done:
-            with logs.transaction():
-                moved = sum(entry.moved for entry in done)
-                logs.note("replay", at, {"partitions": len(done), "moved": moved, "left": sum(e.left for e in done)})
-    return done
+        if chosen:  # the rows may have waited for their catalogue
+            load_catalogue(logs, zone, max(day for (_, day), _ in chosen), judge, Pass())
+        return [_replay(logs, zone, kind, day, n_before, judge, at) for (kind, day), n_before in chosen]
 
 
-def _replay(logs: Logs, zone: Landing, kind: Kind, day: dt.date, n_before: int, judge: Judge) -> Replayed:
+def _replay(
+    logs: Logs, zone: Landing, kind: Kind, day: dt.date, n_before: int, judge: Judge, at: dt.datetime
+) -> Replayed:
     (entry,) = logs.recorded(kind, day)
-    found, problem = Pass(), ""
-    corrected = _corrected(zone, entry)
+    found, corrected = Pass(), _corrected(zone, entry)
+    source = "landing" if corrected else "logs"
     try:
         with logs.transaction():
             if corrected:
                 judge.load(logs, zone, [corrected], found)
             else:
                 judge.again(logs, [entry.partition], found)
+            n_after = Wanted(kind, day).partitions(logs).get((kind, day), 0)
+            done = Replayed(kind, day, source, max(n_before - n_after, 0), n_after, found.refused().get(day, ""))
+            logs.note("replay", at, {"kind": kind, "day": day, "source": source, "moved": done.moved, "left": n_after})
     except PartitionError as error:
-        problem = str(error)
-    problem = problem or found.refused().get(day, "")
-    n_after = Wanted(kind, day).partitions(logs).get((kind, day), 0)
-    return Replayed(kind, day, "landing" if corrected else "logs", max(n_before - n_after, 0), n_after, problem)
+        return Replayed(kind, day, source, 0, n_before, str(error))
+    return done
 
 
 def _corrected(zone: Landing, entry: Recorded) -> Partition | None:

@@ -70,26 +70,46 @@ def forget(logs: Logs, user: str) -> Erased:
     return Erased(found.get("events", 0), found.get("users", 0), found.get("quarantined", 0))
 
 
+def is_forgotten(logs: Logs, user: str) -> bool:
+    """Whether a user has been taken out before."""
+    known = "SELECT 1 FROM forgotten WHERE token = token_of($user)"
+    return bool(logs.connection.execute(known, {"user": user}).fetchall())
+
+
 def forget_in_exports(folder: Path, user: str) -> int:
-    """Write every exported file again without a user's rows; returns how many files held any."""
+    """Write every exported file again without a user's rows; returns how many files held any.
+
+    One that cannot be read is removed."""
     changed = 0
-    for unfinished in folder.glob(".*.part"):
-        unfinished.unlink()
-    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+    for path in sorted(folder.rglob("*")):
         reader = {".jsonl": "read_json", ".parquet": "read_parquet"}.get(path.suffix)
-        if reader is None:
-            continue
-        with duckdb.connect() as con:
-            con.execute(f"CREATE TABLE rows AS FROM {reader}('{_quoted(path)}')")
-            if "content" not in [name for name, *_ in con.execute("DESCRIBE rows").fetchall()]:
-                continue  # no rows at all
-            if not con.execute(f"DELETE FROM rows WHERE {OF_USER} = $user RETURNING 1", {"user": user}).fetchall():
-                continue
-            part = path.with_name(f".{path.name}.part")
-            con.execute(f"COPY rows TO '{_quoted(part)}' (FORMAT {'json' if path.suffix == '.jsonl' else 'parquet'})")
-            part.replace(path)
-            changed += 1
+        if path.suffix == ".part" or (reader and not _is_readable(path, reader)):
+            path.unlink()  # nobody could tell whether it holds them
+        elif reader:
+            changed += _forget_in(path, reader, user)
     return changed
+
+
+def _is_readable(path: Path, reader: str) -> bool:
+    with duckdb.connect() as con:
+        try:
+            con.execute(f"SELECT count(hash(row)) FROM {reader}('{_quoted(path)}') AS row").fetchall()
+        except duckdb.Error:
+            return False
+    return True
+
+
+def _forget_in(path: Path, reader: str, user: str) -> bool:
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE rows AS FROM {reader}('{_quoted(path)}')")
+        if "content" not in [name for name, *_ in con.execute("DESCRIBE rows").fetchall()]:
+            return False  # no rows at all
+        if not con.execute(f"DELETE FROM rows WHERE {OF_USER} = $user RETURNING 1", {"user": user}).fetchall():
+            return False
+        part = path.with_name(f".{path.name}.part")
+        con.execute(f"COPY rows TO '{_quoted(part)}' (FORMAT {'json' if path.suffix == '.jsonl' else 'parquet'})")
+    part.replace(path)
+    return True
 
 
 def _quoted(path: Path) -> str:

@@ -49,7 +49,7 @@ class Staged:
         connection.execute(_DROPPED)
         if connection.execute("SELECT count(*) FROM forgotten").fetchall() != [(0,)]:
             for kind in ("users", "events"):
-                theirs = "token_of(user_id) IN (SELECT token FROM forgotten)"
+                theirs = "user_id <> '' AND token_of(user_id) IN (SELECT token FROM forgotten)"
                 counts = f"SELECT '{kind}', landed, 0, count(*) FROM staged_{kind} WHERE {theirs} GROUP BY landed"
                 connection.execute(f"INSERT INTO dropped {counts}")
                 connection.execute(f"DELETE FROM staged_{kind} WHERE {theirs}")
@@ -101,7 +101,7 @@ class Staged:
         self.connection.register("given_actions", bounds)
         self.connection.execute("CREATE OR REPLACE TEMP TABLE known_actions AS FROM given_actions")
         self.connection.unregister("given_actions")
-        days = {"refused": list(refused_items), "spoilt": list(spoilt_items)}
+        days = {"days": self.days("items"), "refused": list(refused_items), "spoilt": list(spoilt_items)}
         how = {"whole": rules.catalogue == "whole", "late_days": rules.late_days}
         self.connection.execute(query("known_items"), days | how)
         asked = {"await_backfill": rules.late_events == "backfill", "admit_unknown": rules.unknown_items == "stub"}
@@ -113,9 +113,20 @@ class Staged:
         """The staged rows of a small kind, with the day they landed for."""
         return self.connection.sql(f"SELECT * EXCLUDE (line, raw) FROM staged_{kind} ORDER BY rowid").to_arrow_table()
 
-    def catalogue_ratios(self, rules: Rules) -> dict[dt.date, float | None]:
-        """Items that could be recommended after each staged items partition, as a ratio to those before it."""
-        rows = self.connection.execute(query("catalogue_sizes"), {"whole": rules.catalogue == "whole"}).fetchall()
+    def days(self, kind: Kind) -> list[dt.date]:
+        """The days of the staged partitions of a kind, ascending."""
+        return sorted(partition.day for partition in self.partitions if partition.kind == kind)
+
+    def catalogue_ratios(
+        self, rules: Rules, refused: Iterable[dt.date] = (), spoilt: Iterable[dt.date] = ()
+    ) -> dict[dt.date, float | None]:
+        """Items that could be recommended after each staged items partition, as a ratio to those before it.
+
+        Refused partitions are left out; those that would only have replaced good rows, which stay, are `spoilt`.
+        """
+        days = {"days": self.days("items"), "refused": list(refused), "spoilt": list(spoilt)}
+        asked = days | {"whole": rules.catalogue == "whole"}
+        rows = self.connection.execute(query("catalogue_sizes"), asked).fetchall()
         return {day: after / before if before else None for day, after, before in rows}
 
     def day_metrics(self, rules: Rules) -> dict[dt.date, Metrics]:

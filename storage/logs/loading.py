@@ -43,7 +43,9 @@ class DayCounts:
     """Those of the loaded rows that went to an earlier day, their own."""
 
 
-def settle(staged: Staged, verdicts: Mapping[tuple[Kind, dt.date], Verdict], judged_by: str) -> list[DayCounts]:
+def settle(
+    staged: Staged, verdicts: Mapping[tuple[Kind, dt.date], Verdict], judged_by: Mapping[tuple[Kind, dt.date], str]
+) -> list[DayCounts]:
     """Put every staged partition where its verdict says: good rows into the logs, the others into the quarantine.
 
     A refused partition goes to the quarantine as a whole. Whatever the logs held of a partition before is replaced.
@@ -72,7 +74,7 @@ def _write_verdicts(
     con: duckdb.DuckDBPyConnection,
     partitions: Sequence[Partition],
     verdicts: Mapping[tuple[Kind, dt.date], Verdict],
-    judged_by: str,
+    judged_by: Mapping[tuple[Kind, dt.date], str],
 ) -> None:
     rows = [
         {
@@ -80,7 +82,7 @@ def _write_verdicts(
             "day": partition.day,
             "is_refused": verdicts[partition.kind, partition.day].is_refused,
             "bytes": partition.digest,
-            "judged_by": judged_by,
+            "judged_by": judged_by[partition.kind, partition.day],
             "metrics": json.dumps(dict(verdicts[partition.kind, partition.day].metrics)),
             "checks": json.dumps(list(verdicts[partition.kind, partition.day].checks), default=str),
         }

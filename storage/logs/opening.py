@@ -9,11 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import duckdb
 
-from retrieval.errors import LogsError
+from retrieval.errors import LogsDamaged, LogsError
 from storage.durable import write_durable
 from storage.logs.queries import query
 from storage.logs.versions import brought_up_to_date, require_known
@@ -60,10 +61,7 @@ def opened_to_read(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         LogsError: when there is none, or it cannot be opened.
     """
-    if not path.exists():
-        raise LogsError(
-            f"{path} does not exist: nothing was loaded yet. Run `lamplighter nightly` or `backfill` first."
-        )
+    require_there(path)
     with tempfile.TemporaryDirectory(prefix=".reading-", dir=path.parent) as place:
         try:
             connection = duckdb.connect(path, read_only=True, config=CONFIG)
@@ -81,6 +79,18 @@ def opened_to_read(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
         finally:
             connection.close()
+
+
+def require_there(path: Path) -> None:
+    """Refuse to make logs where only what they hold is asked for.
+
+    Raises:
+        LogsError: when there are none.
+    """
+    if not path.exists():
+        raise LogsError(
+            f"{path} does not exist: nothing was loaded yet. Run `lamplighter nightly` or `backfill` first."
+        )
 
 
 def _connect(path: Path, *, read_only: bool, named: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -101,8 +111,8 @@ def _connect(path: Path, *, read_only: bool, named: Path | None = None) -> duckd
             raise _unusable(named or path, error) from error
 
 
-def _unusable(path: Path, error: duckdb.Error) -> LogsError:
-    return LogsError(
+def _unusable(path: Path, error: duckdb.Error) -> LogsDamaged:
+    return LogsDamaged(
         f"{path} cannot be opened ({_first_line(error)}). It may be damaged: run `lamplighter logs rebuild`, "
         f"which makes the logs again from the landing zone."
     )
@@ -117,10 +127,17 @@ def _only_writer(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LogsError(f"{path} is being written by {_named(note)}. Wait for it to end, then repeat.") from None
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-        write_durable(note, json.dumps({"process": os.getpid(), "command": command}).encode())
-        yield
-        note.unlink(missing_ok=True)
+        write_durable(note, json.dumps({"process": os.getpid(), "command": _command()}).encode())
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+def _command() -> str:
+    """What this process was called to do, without the options: they may name whom it concerns."""
+    words = takewhile(lambda word: not word.startswith("-"), sys.argv[1:3])
+    return " ".join([Path(sys.argv[0]).name, *words])
 
 
 def _named(note: Path) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from retrieval.errors import ContractError
 from retrieval.schema import Kind
 from storage.logs.reading import Logs
@@ -82,9 +84,14 @@ class Wanted:
         logs.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE wanted AS FROM quarantine WHERE {self._condition}", self._values
         )
-        ((n_rows,),) = logs.connection.execute(
-            f"COPY (FROM wanted ORDER BY kind, day, file, line) TO '{_quoted(part)}' ({FORMATS[target.suffix]})"
-        ).fetchall()
+        try:
+            ((n_rows,),) = logs.connection.execute(
+                f"COPY (FROM wanted ORDER BY kind, day, file, line) TO '{_quoted(part)}' ({FORMATS[target.suffix]})"
+            ).fetchall()
+        except duckdb.IOException as error:
+            raise ContractError(
+                f"{target} cannot be written ({str(error).splitlines()[0]}). Name another file."
+            ) from error
         part.replace(target)
         return int(n_rows)
 

@@ -31,6 +31,8 @@ class Recorded:
     judged_by: str
     metrics: dict[str, float | None]
     checks: list[dict[str, Any]]
+    refused_correction: str | None
+    """The digest of other bytes that landed later and were refused."""
 
     @property
     def partition(self) -> Partition:
@@ -69,14 +71,14 @@ class Logs:
     def recorded(self, kind: Kind | None = None, day: dt.date | None = None) -> list[Recorded]:
         """The partitions judged, all or those of a kind or a day."""
         rows = self.connection.execute(
-            """SELECT kind, day, bytes, judged_by, metrics, checks FROM partitions
+            """SELECT kind, day, bytes, judged_by, metrics, checks, refused_correction FROM partitions
                WHERE kind = coalesce(?, kind) AND day = coalesce(?, day)""",
             [kind, day],
         ).fetchall()
         counts = {(entry.kind, entry.day): entry for entry in counts_of(self.connection)}
         return [
-            Recorded(counts[kind, day], bytes_, judged_by, json.loads(metrics), json.loads(checks))
-            for kind, day, bytes_, judged_by, metrics, checks in rows
+            Recorded(counts[kind, day], bytes_, judged_by, json.loads(metrics), json.loads(checks), refused_correction)
+            for kind, day, bytes_, judged_by, metrics, checks, refused_correction in rows
         ]
 
     def reasons(self, partitions: Iterable[tuple[Kind, dt.date]]) -> dict[str, int]:
@@ -91,6 +93,18 @@ class Logs:
         ).fetchall()
         return dict(rows)
 
+    def catalogue_digests(self, landing: Iterable[Partition] = ()) -> dict[dt.date, str]:
+        """The digest of the bytes of every items partition judged, with those about to be."""
+        known = {entry.counts.day: entry.bytes for entry in self.recorded("items")}
+        return known | {partition.day: partition.digest for partition in landing}
+
+    def note_refused_correction(self, partition: Partition) -> None:
+        """Remember that other bytes landed for a partition, and were refused."""
+        self.connection.execute(
+            "UPDATE partitions SET refused_correction = ? WHERE kind = ? AND day = ?",
+            [partition.digest, partition.kind, partition.day],
+        )
+
     def days_loaded(self) -> list[tuple[dt.date, int]]:
         """The days that hold events with their rows, ascending."""
         return self.connection.execute("SELECT day, n_rows FROM contents WHERE kind = 'events' ORDER BY day").fetchall()
@@ -99,9 +113,13 @@ class Logs:
         """The days for which events landed later, ascending."""
         return [Reopened(*row) for row in self.connection.execute(query("reopened")).fetchall()]
 
+    def waiting(self, first: dt.date, last: dt.date) -> list[tuple[dt.date, dt.date]]:
+        """For which days late events landed that wait for a backfill of a span's days, and their own days."""
+        return self.connection.execute(query("waiting"), {"first": first, "last": last}).fetchall()
+
     def take_up(self, first: dt.date, last: dt.date) -> list[dt.date]:
         """Let waiting late events of a span's days in when they are judged next; returns the days they landed for."""
-        waiting = self.connection.execute(query("waiting"), {"first": first, "last": last}).fetchall()
+        waiting = self.waiting(first, last)
         known = set(self.connection.execute("SELECT landed, day FROM taken_up").fetchall())
         for pair in sorted(set(waiting) - known):
             self.connection.execute("INSERT INTO taken_up VALUES (?, ?)", pair)

@@ -55,9 +55,7 @@ def stage_files(
         alike[file.format, tuple(found.items())].append(file)
     numbers = {file.path: number for number, file in enumerate(files)}
     for (_, found_columns), group in alike.items():
-        own = {column.name for column in CONTRACTS[kind].columns}
-        found = {name: type_ for name, type_ in found_columns if name in own}
-        _insert(connection, landing, CONTRACTS[kind], found, group, numbers)
+        _insert(connection, landing, CONTRACTS[kind], dict(found_columns), group, numbers)
     if files:
         rows = [(numbers[file.path], file.day, file.path.rsplit("/", 1)[-1]) for file in files]
         connection.executemany(f"INSERT INTO files_{kind} VALUES (?, ?, ?, NULL)", rows)
@@ -79,7 +77,8 @@ def stage_kept(connection: duckdb.DuckDBPyConnection, kind: Kind, days: Sequence
     if kind == "events":
         own[0] += " WHERE day = landed"  # what went to another day is in late_events
     kept = " UNION ALL ".join(own)
-    values, checks = _typed(contract, dict.fromkeys((column.name for column in contract.columns), "JSON"))
+    as_json = dict.fromkeys((column.name for column in contract.columns), "JSON")
+    values, checks = _typed(contract, as_json, "whole", keep_all=True)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE kept AS
             SELECT *, NULL::VARCHAR AS raw, false AS is_unreadable, false AS is_malformed FROM ({kept})
@@ -131,6 +130,8 @@ def _found_keys(connection: duckdb.DuckDBPyConnection, landing: Landing, file: L
     ).fetchall()[0]
     names = [column.name for column in contract.columns]
     # No line of few may hold an optional key that later ones do; and where there is no line, nothing is missing in it.
+    if n_lines:
+        require_columns(file, [name for name, is_there in zip(names, present, strict=True) if is_there])
     looked_for = set(contract.required) if n_lines else set()
     return {name: "JSON" for name, is_there in zip(names, present, strict=True) if is_there or name not in looked_for}
 
@@ -143,10 +144,11 @@ def _insert(
     files: Sequence[LandedFile],
     numbers: Mapping[str, int],
 ) -> None:
-    values, checks = _typed(contract, found)
-    shape = (
-        f"json::VARCHAR AS whole, {_keys_of('json', contract)}" if files[0].format == "jsonl" else f"* EXCLUDE ({FILE})"
-    )
+    is_json, is_more = files[0].format == "jsonl", set(found) - {column.name for column in contract.columns}
+    whole = "whole" if is_json else f"json_merge_patch(to_json(source), '{{\"{FILE}\":null}}')::VARCHAR"
+    # What the contract does not name would be lost with a row that has another fault than an unreadable value.
+    values, checks = _typed(contract, found, whole, keep_all=is_json or bool(is_more))
+    shape = f"json::VARCHAR AS whole, {_keys_of('json', contract)}" if is_json else f"* EXCLUDE ({FILE})"
 
     def select(chosen: Sequence[LandedFile]) -> str:
         place = f"list_position([{', '.join(_path(landing, file) for file in chosen)}], {FILE})"
@@ -174,9 +176,9 @@ def _keys_of(document: str, contract: TableContract) -> str:
     return ", ".join(f"{parts}[{n}] AS {column.name}" for n, column in enumerate(contract.columns, 1))
 
 
-def _typed(contract: TableContract, found: Mapping[str, str]) -> tuple[str, str]:
-    """SQL of a contract's columns in their types, and of: the row as it landed where something in it cannot be read,
-    whether a value cannot, whether the context cannot."""
+def _typed(contract: TableContract, found: Mapping[str, str], whole: str, *, keep_all: bool) -> tuple[str, str]:
+    """SQL of a contract's columns in their types, and of: the row as it landed, where something in it cannot be read or
+    all are kept; whether a value cannot be read; whether the context cannot."""
     values = {column.name: _normalised(column, found.get(column.name)) for column in contract.columns}
     lossy = {
         column.name: _is_lossy(column, values[column.name], found[column.name])
@@ -184,12 +186,7 @@ def _typed(contract: TableContract, found: Mapping[str, str]) -> tuple[str, str]
         if column.name in found
     }
     unreadable = [test for name, test in lossy.items() if name not in ("occurred_at", "context")]
-    whole = (
-        "whole"
-        if set(found.values()) <= {"JSON"}
-        else f"json_merge_patch(to_json(source), '{{\"{FILE}\":null}}')::VARCHAR"
-    )
-    raw = f"CASE WHEN {' OR '.join(lossy.values())} THEN {whole} END"
+    raw = whole if keep_all else f"CASE WHEN {' OR '.join(lossy.values())} THEN {whole} END"
     return ", ".join(values.values()), f"{raw}, {' OR '.join(unreadable)}, {lossy.get('context', 'false')}"
 
 

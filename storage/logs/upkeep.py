@@ -12,8 +12,9 @@ import duckdb
 from retrieval.schema import Kind
 from storage.logs.judging import KINDS
 from storage.logs.loading import content_of
-from storage.logs.opening import CONFIG, alone, opened_to_write
+from storage.logs.opening import CONFIG, alone, opened_to_write, require_there
 from storage.logs.reading import Logs
+from storage.logs.versions import backups
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +114,20 @@ def lost(logs: Logs, former: str | None) -> list[tuple[Kind, dt.date]]:
     ).fetchall()
 
 
-def vacuum(path: Path) -> tuple[int, int]:
+def vacuum(path: Path, *, sweep: bool = False) -> tuple[int, int]:
     """Write the file again without the bytes that deleted rows left in it; returns its size before and after.
 
+    With `sweep`, remove every other copy of rows beside it: files of former versions, and what killed commands left.
+
     Raises:
-        LogsError: when another process writes.
+        LogsError: when another process writes, or there are no logs.
     """
+    require_there(path)
     with opened_to_write(path):
         pass  # what a killed writer had finished is part of the file from here on
-    before, fresh = path.stat().st_size, path.with_suffix(".vacuum")
+    fresh = path.with_suffix(".vacuum")
     with alone(path):
+        before = path.stat().st_size
         fresh.unlink(missing_ok=True)
         with duckdb.connect(config=CONFIG) as con:
             con.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
@@ -131,16 +136,23 @@ def vacuum(path: Path) -> tuple[int, int]:
             con.execute("CHECKPOINT fresh")
             con.execute("DETACH fresh")
         put_in_place(fresh, path)
-    return before, path.stat().st_size
+        if sweep:
+            _remove_leftovers(path)
+        return before, path.stat().st_size
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove files of former versions, and what killed commands left beside the logs: all of them copies of rows."""
+def _remove_leftovers(path: Path) -> None:
     for other in path.parent.iterdir():
         if other.is_dir():
             shutil.rmtree(other, ignore_errors=True)
-        elif other != path and other.suffix not in (".lock", ".json"):
+        elif other != path and other.suffix not in (".lock", ".json", ".wal"):
             other.unlink(missing_ok=True)
+
+
+def keep_damaged(path: Path, at: dt.datetime) -> None:
+    """Put a file that cannot be read where files of former versions are kept."""
+    backups(path).mkdir(exist_ok=True)
+    path.replace(backups(path) / f"{path.stem}-damaged-{at:%Y%m%dT%H%M%S}{path.suffix}")
 
 
 def put_in_place(fresh: Path, path: Path) -> None:

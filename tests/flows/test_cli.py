@@ -25,6 +25,12 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def live_and_loaded(capsys: pytest.CaptureFixture[str], place: Place) -> dict[str, Any]:
+    """The status less what it tells of rows set aside."""
+    told = answer(capsys, "status", "--lake", str(place.lake.root))
+    return {name: value for name, value in told.items() if name not in ("quarantined", "refused_days")}
+
+
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one sentence of a command that fails."""
     capsys.readouterr()
@@ -97,7 +103,7 @@ def test_a_backfill_loads_a_span_and_says_what_it_loaded(place: Place, capsys: p
     [
         ("missing column", "has no column user_id"),
         ("empty day", "no events landed"),
-        ("no rows", "n_rows of 2024-01-16 is 0, expected at least 1"),
+        ("no rows", "n_rows of 2024-01-16 (rows landed) is 0, expected at least 1"),
         ("garbage", "is not a whole Parquet file"),
         ("cut in half", "is not a whole Parquet file"),
     ],
@@ -108,7 +114,7 @@ def test_a_spoiled_day_is_refused_with_the_file_and_the_cure(
     import pyarrow.parquet as pq
 
     live = answer(capsys, "nightly", "--day", str(place.world.days[-2]), *place.options)["id"]
-    before = answer(capsys, "status", "--lake", str(place.lake.root))
+    before = live_and_loaded(capsys, place)
     file, table = place.events_file(place.last_day), place.world.events(place.last_day)
     if spoil == "missing column":
         pq.write_table(table.drop_columns(["user_id"]), file)
@@ -123,7 +129,7 @@ def test_a_spoiled_day_is_refused_with_the_file_and_the_cure(
     complaint_said = complaint(capsys, "nightly", "--day", str(place.last_day), *place.options)
     assert said in complaint_said
     assert "Land" in complaint_said or "land" in complaint_said
-    assert answer(capsys, "status", "--lake", str(place.lake.root)) == before
+    assert live_and_loaded(capsys, place) == before
     assert before["live"] == live
 
 
@@ -149,15 +155,25 @@ def test_wrong_usage_has_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None
     assert run("recommend") == 2
 
 
-def test_status_says_who_holds_the_logs(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    place.lake.logs.parent.mkdir(parents=True)
+def test_a_second_writer_is_told_who_writes_and_a_reader_need_not_wait(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = [str(place.world.days[n]) for n in (0, 2)]
+    assert run("backfill", "--start", days[0], "--end", days[1], *place.options) == 0
     code = (
-        f"import duckdb, time; c = duckdb.connect({str(place.lake.logs)!r}); print('open', flush=True); time.sleep(60)"
+        "import sys, time, flows\nfrom pathlib import Path\nfrom storage.logs import open_logs\n"
+        "with open_logs(Path(sys.argv[1])) as logs, logs.transaction():\n"
+        "    logs.connection.execute('DELETE FROM events')\n    print('open', flush=True)\n    time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+    command = [sys.executable, "-c", code, str(place.lake.logs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as holder:
         try:
-            assert f"PID {holder.pid}" in complaint(capsys, "status", "--lake", str(place.lake.root))
+            assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+            told = complaint(capsys, "logs", "vacuum", "--lake", str(place.lake.root))
+            assert f"is being written by process {holder.pid}" in told
+            capsys.readouterr()
+            assert run("status", "--lake", str(place.lake.root), "--json") == 0
+            assert json.loads(capsys.readouterr().out)["days"] == 3
         finally:
             holder.kill()
 

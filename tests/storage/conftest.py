@@ -85,7 +85,8 @@ class Place:
         """Load those of the partitions that landed, all accepted or all refused, into open logs."""
         with self.staged(logs, parts, rules) as staged:
             verdict = Verdict(not accept, {}, [])
-            return settle(staged, {(p.kind, p.day): verdict for p in staged.partitions}, "tests")
+            verdicts = {(p.kind, p.day): verdict for p in staged.partitions}
+            return settle(staged, verdicts, dict.fromkeys(verdicts, "tests"))
 
     @contextmanager
     def staged(self, logs: Logs, parts: Sequence[tuple[Kind, dt.date]], rules: Rules = RULES) -> Iterator[Staged]:

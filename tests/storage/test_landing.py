@@ -145,7 +145,11 @@ def test_a_landing_on_another_filesystem_is_loaded_like_a_folder(tmp_path: Path,
                 staged = Staged.landed(logs.connection, zone, partitions)
                 staged.judge_catalogue()
                 staged.judge_events({"buy": Action(sign="+")}, Rules(), [])
-                settle(staged, {(p.kind, p.day): Verdict(False, {}, []) for p in partitions}, "tests")
+                settle(
+                    staged,
+                    {(p.kind, p.day): Verdict(False, {}, []) for p in partitions},
+                    {(p.kind, p.day): "tests" for p in partitions},
+                )
             digests.append(logs.digest(DAY))
             loaded.append(logs.interactions(DAY, DAY).to_pylist())
     assert digests[0] == digests[1]

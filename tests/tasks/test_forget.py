@@ -6,7 +6,7 @@ import pytest
 from nights import NOW, Nights
 from rows import DAY, EARLIER, event
 
-from retrieval.errors import LogsError
+from retrieval.errors import LogsError, UnknownId
 from storage.logs import open_logs
 from storage.logs.quarantine import Wanted
 from storage.logs.versions import backups
@@ -75,13 +75,28 @@ def test_a_backfill_and_a_night_from_the_same_landing_keep_a_forgotten_user_out(
     assert known.rows("SELECT count(*) FROM events WHERE landed = '2026-03-05'") == [(200,)]
 
 
-def test_who_has_no_rows_can_be_forgotten_before_any_land(nights: Nights) -> None:
-    nights.land(EARLIER)
-    nights.night(EARLIER)
-    assert forget_user(nights.lake, WHO, at=NOW) == Forgotten(0, 0, 0, exports=0, releases=0)
-    nights.write("events", DAY, [event(WHO), *[event(f"u{k}") for k in range(20)]])
-    nights.night(DAY).require(DAY)
-    assert nights.held() == {EARLIER: 20, DAY: 20}
+@pytest.mark.parametrize("user", ["", "  ", "nobody-of-this-name"])
+def test_an_id_that_is_nobody_s_is_told_and_changes_nothing(known: Nights, user: str) -> None:
+    before = known.state()
+    with pytest.raises(UnknownId, match=r"no user was named|hold no row of"):
+        forget_user(known.lake, user, at=NOW)
+    assert known.state() == before
+    assert known.rows("SELECT count(*) FROM forgotten") == [(0,)]
+    assert known.rows("SELECT count(*) FROM audit") == [(0,)]
+
+
+def test_logs_that_are_not_there_are_not_made_to_forget_somebody(nights: Nights) -> None:
+    with pytest.raises(LogsError, match="nothing was loaded yet"):
+        forget_user(nights.lake, WHO, at=NOW)
+    assert not nights.lake.logs.exists()
+
+
+def test_an_export_that_cannot_be_read_is_removed(known: Nights) -> None:
+    (known.lake.exports / "deep").mkdir()
+    for name in ("torn.parquet", "deep/torn.jsonl"):
+        (known.lake.exports / name).write_bytes(b"PAR1" + WHO.encode())
+    forget_user(known.lake, WHO, at=NOW)
+    assert holding(known) == set()
 
 
 def test_nobody_is_forgotten_while_another_writes(known: Nights) -> None:

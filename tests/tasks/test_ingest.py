@@ -55,7 +55,8 @@ def held(lake: Lake) -> dict[dt.date, int]:
 
 def content(lake: Lake) -> list[Any]:
     with open_logs(lake.logs, read_only=True) as logs:
-        tables = ("events", "items", "users", "quarantine", "partitions", "contents", "seen_users", "profiles")
+        tables = ("events", "items", "users", "quarantine", "contents", "seen_users", "profiles")
+        tables += ("(SELECT * EXCLUDE (refused_correction) FROM partitions)",)
         return [logs.connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in tables]
 
 

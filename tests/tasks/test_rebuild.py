@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -9,18 +10,19 @@ import pytest
 from nights import ACTIONS, NOW, Nights
 from rows import DAY, EARLIER, day_of, event
 
-from retrieval.errors import LogsError
+from retrieval.errors import ContractError, LogsError
 from retrieval.rules import Rules
 from storage.logs import open_logs
 from storage.logs.upkeep import Difference
+from storage.logs.versions import backups
 from tasks.forget import forget_user
 from tasks.rebuild import Rebuilt, rebuild
 
 Lakes = Callable[..., Nights]
 
 
-def run(nights: Nights, *, drop_unlanded: bool = False, rules: Rules | None = None) -> Rebuilt:
-    return rebuild(nights.lake, nights.landing, rules or nights.rules, ACTIONS, drop_unlanded=drop_unlanded, at=NOW)
+def run(nights: Nights, *, accept_loss: bool = False, rules: Rules | None = None) -> Rebuilt:
+    return rebuild(nights.lake, nights.landing, rules or nights.rules, ACTIONS, accept_loss=accept_loss, at=NOW)
 
 
 def folder(nights: Nights, offset: int) -> Any:
@@ -91,10 +93,10 @@ def test_a_rebuild_lets_in_what_a_backfill_had_taken_up(lakes: Lakes) -> None:
 def test_a_rebuild_refuses_to_lose_a_day_whose_files_are_gone(three: Nights) -> None:
     before = three.state()
     shutil.rmtree(folder(three, -2))
-    with pytest.raises(LogsError, match=r"1 partitions .*first: events of 2026-03-03.*--drop-unlanded"):
+    with pytest.raises(LogsError, match=r"1 partitions .*first: events of 2026-03-03.*--accept-loss"):
         run(three)
     assert three.state() == before
-    made = run(three, drop_unlanded=True)
+    made = run(three, accept_loss=True)
     assert [(entry.day, entry.rows, entry.rows_before) for entry in made.differences] == [(day_of(-2), 0, 100)]
     assert set(three.held()) == {EARLIER, DAY}
 
@@ -102,7 +104,7 @@ def test_a_rebuild_refuses_to_lose_a_day_whose_files_are_gone(three: Nights) -> 
 def test_a_rebuild_refuses_to_lose_a_day_whose_files_can_no_longer_be_read(three: Nights) -> None:
     before = three.state()
     (folder(three, -2) / "part.parquet").write_bytes(b"PAR1")
-    with pytest.raises(LogsError, match=r"events of 2026-03-03.*--drop-unlanded"):
+    with pytest.raises(LogsError, match=r"events of 2026-03-03.*--accept-loss"):
         run(three)
     assert three.state() == before
 
@@ -112,7 +114,7 @@ def test_a_rebuild_refuses_to_lose_a_refused_day_whose_rows_are_only_in_the_quar
     three.night(day_of(1))
     before = three.state()
     shutil.rmtree(folder(three, 1))
-    with pytest.raises(LogsError, match=r"events of 2026-03-06.*--drop-unlanded"):
+    with pytest.raises(LogsError, match=r"events of 2026-03-06.*--accept-loss"):
         run(three)
     assert three.state() == before
 
@@ -121,7 +123,7 @@ def test_a_rebuild_refuses_to_lose_the_rows_that_a_refused_correction_had_left(t
     three.land(EARLIER, n=50, faulty=50)
     three.night(EARLIER)
     before = three.state()
-    with pytest.raises(LogsError, match=r"events of 2026-03-04.*--drop-unlanded"):
+    with pytest.raises(LogsError, match=r"events of 2026-03-04.*--accept-loss"):
         run(three)
     assert three.state() == before
 
@@ -138,7 +140,7 @@ def test_logs_that_cannot_be_read_are_made_again(three: Nights, content: bytes |
     three.lake.logs.unlink()
     if content is not None:
         three.lake.logs.write_bytes(content)
-    made = run(three)
+    made = run(three, accept_loss=True)
     assert (made.had_former, made.is_same) == (False, False)
     assert three.state() == before
 
@@ -158,3 +160,26 @@ def test_what_a_killed_writer_had_finished_is_compared_too(three: Nights) -> Non
     assert run(three).is_same
     with three.read() as logs:
         assert [entry["action"] for entry in logs.audit()] == ["forget", "rebuild"]
+
+
+def test_a_landing_zone_of_nothing_is_told_and_the_logs_stay(three: Nights, tmp_path: Path) -> None:
+    before = three.state()
+    with pytest.raises(ContractError, match="nothing has landed in"):
+        rebuild(three.lake, str(tmp_path), three.rules, ACTIONS, accept_loss=True, at=NOW)
+    assert three.state() == before
+
+
+def test_logs_that_cannot_be_read_are_kept_when_new_ones_take_their_place(three: Nights) -> None:
+    three.lake.logs.write_bytes(b"no longer a database")
+    with pytest.raises(LogsError, match="--accept-loss"):
+        run(three)
+    assert not run(three, accept_loss=True).had_former
+    (kept,) = backups(three.lake.logs).iterdir()
+    assert kept.read_bytes() == b"no longer a database"
+
+
+def test_a_rebuild_that_is_refused_leaves_nothing_behind(three: Nights) -> None:
+    shutil.rmtree(folder(three, -2))
+    with pytest.raises(LogsError, match="would be lost"):
+        run(three)
+    assert {path.name for path in three.lake.logs.parent.iterdir() if path.suffix != ".lock"} == {"logs.duckdb"}

@@ -43,11 +43,11 @@ def test_a_refused_day_is_accepted_after_the_rules_changed_without_its_landed_fi
 def test_a_replay_done_twice_moves_nothing_more_and_is_noted_each_time(nights: Nights) -> None:
     nights.land(DAY, n=200, faulty=1)
     nights.night(DAY)
-    nights.write("items", EARLIER, [item("i2")])
     before = nights.state()
     assert [run(nights), run(nights)] == [[Replayed("events", DAY, "logs", 0, 1, "")]] * 2
     assert nights.state() == before
-    note = {"at": NOW.replace(tzinfo=None).isoformat(), "action": "replay", "partitions": 1, "moved": 0, "left": 1}
+    note = {"at": NOW.replace(tzinfo=None).isoformat(), "action": "replay", "kind": "events", "day": str(DAY)}
+    note |= {"source": "logs", "moved": 0, "left": 1}
     assert audits(nights) == [note, note]
 
 
@@ -145,3 +145,12 @@ def test_what_waits_for_a_backfill_is_not_moved_by_a_replay(lakes: Lakes) -> Non
     assert run(nights) == [Replayed("events", DAY, "logs", 0, 1, "")]
     assert run(nights, rules=Rules(late_events="night")) == [Replayed("events", DAY, "logs", 1, 0, "")]
     assert nights.held() == {EARLIER: 1, DAY: 50}
+
+
+def test_a_catalogue_that_landed_late_is_loaded_first(nights: Nights) -> None:
+    nights.write("events", DAY, [event(f"u{k}") for k in range(100)] + [event(f"v{k}", "late") for k in range(3)])
+    nights.night(DAY)
+    nights.write("items", DAY, [item("late")])
+    (done,) = replay(nights.lake, nights.landing, Wanted(reason="unknown_item"), nights.rules, ACTIONS, at=NOW)
+    assert (done.moved, done.left) == (3, 0)
+    assert nights.held()[DAY] == 103

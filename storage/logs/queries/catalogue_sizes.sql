@@ -3,10 +3,11 @@ WITH before AS (
     SELECT item_id, day, coalesce(available_until >= day, true) AS is_offered FROM items
 ),
 after AS (
-    SELECT * FROM before WHERE day NOT IN (SELECT DISTINCT landed FROM staged_items)
+    SELECT * FROM before WHERE day NOT IN (SELECT unnest($days::DATE[])) OR day IN (SELECT unnest($spoilt::DATE[]))
     UNION ALL
     SELECT item_id, landed, coalesce(available_until >= landed, true) FROM staged_items
     WHERE rowid NOT IN (SELECT row FROM faulty_items) AND rowid NOT IN (SELECT row FROM repeated_items)
+        AND landed NOT IN (SELECT unnest($refused::DATE[]))
 ),
 versions AS (SELECT true AS is_after, * FROM after UNION ALL SELECT false, * FROM before),
 steps AS (
@@ -25,4 +26,4 @@ SELECT s.day,
         (SELECT arg_max(n_items, day) FROM sizes WHERE is_after AND day < s.day),
         (SELECT arg_max(n_items, day) FROM sizes WHERE NOT is_after AND day = s.day)  -- what a correction replaces
     ) AS n_before
-FROM (SELECT DISTINCT landed AS day FROM staged_items) s ORDER BY s.day;
+FROM (SELECT unnest($days::DATE[]) AS day) s ORDER BY s.day;

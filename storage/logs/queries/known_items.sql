@@ -2,7 +2,7 @@
 CREATE OR REPLACE TEMP TABLE known_items AS
 WITH versions AS (
     SELECT item_id, day, topics[1] AS topic FROM items
-    WHERE day NOT IN (SELECT DISTINCT landed FROM staged_items) OR day IN (SELECT unnest($spoilt::DATE[]))
+    WHERE day NOT IN (SELECT unnest($days::DATE[])) OR day IN (SELECT unnest($spoilt::DATE[]))
     UNION ALL
     SELECT item_id, landed, topics[1] FROM staged_items
     WHERE rowid NOT IN (SELECT row FROM faulty_items) AND landed NOT IN (SELECT unnest($refused::DATE[]))

@@ -1,6 +1,6 @@
 -- Days for which events landed later: how many rows they hold of them, how many wait for a backfill.
 WITH waiting AS (
-    SELECT (content ->> '$.occurred_at')::TIMESTAMP::DATE AS day, count(*) AS n FROM quarantine
+    SELECT TRY_CAST((content ->> '$.occurred_at') AS TIMESTAMPTZ)::TIMESTAMP::DATE AS day, count(*) AS n FROM quarantine
     WHERE kind = 'events' AND reasons = ['late_event'] GROUP BY ALL
 ),
 taken AS (

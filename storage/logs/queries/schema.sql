@@ -55,7 +55,8 @@ CREATE TABLE quarantine (
     content VARCHAR NOT NULL
 );
 
--- What became of each landed partition; `n_late` of the loaded rows went to an earlier day.
+-- What became of each landed partition; `n_late` of the loaded rows went to an earlier day. A correction that was
+-- refused leaves them as they are, and is remembered by the digest of its bytes.
 CREATE TABLE partitions (
     kind VARCHAR NOT NULL,
     day DATE NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE partitions (
     n_late BIGINT NOT NULL,
     metrics VARCHAR NOT NULL,
     checks VARCHAR NOT NULL,
+    refused_correction VARCHAR,
     CHECK (n_landed = n_loaded + n_quarantined + n_duplicates + n_forgotten)
 );
 

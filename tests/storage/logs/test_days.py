@@ -126,7 +126,7 @@ def test_an_error_inside_the_transaction_leaves_the_logs_as_they_were(stocked: A
         staged = Staged.landed(logs.connection, stocked.zone, [stocked.zone.partition("events", DAY)])
         staged.judge_catalogue()
         staged.judge_events({"buy": Action(sign="+")}, Rules(), [])
-        settle(staged, {("events", DAY): Verdict(False, {}, [])}, "tests")
+        settle(staged, {("events", DAY): Verdict(False, {}, [])}, {("events", DAY): "tests"})
         raise KeyboardInterrupt
     assert stocked.content() == before
 
@@ -151,7 +151,7 @@ def test_recorded_gives_back_what_was_decided_of_each_partition(stocked: Any) ->
     with open_logs(stocked.logs) as logs:
         with stocked.staged(logs, parts) as staged:
             verdicts = {part: Verdict(False, {}, []) for part in parts} | {parts[-1]: Verdict(False, metrics, checks)}
-            made = settle(staged, verdicts, "judge 7")
+            made = settle(staged, verdicts, dict.fromkeys(verdicts, "judge 7"))
         recorded = logs.recorded()
         assert sorted((entry.counts for entry in recorded), key=str) == sorted(made, key=str)
         assert {entry.judged_by for entry in recorded} == {"judge 7"}

@@ -91,7 +91,7 @@ def test_a_partition_of_nobody_else_is_kept_with_its_counts_when_it_is_judged_ag
         staged = Staged.kept(logs.connection, [entry.partition for entry in logs.recorded("events")])
         staged.judge_catalogue()
         staged.judge_events({"buy": Action(sign="+")}, RULES, [])
-        (counts,) = settle(staged, {("events", DAY): Verdict(False, {}, [])}, "tests")
+        (counts,) = settle(staged, {("events", DAY): Verdict(False, {}, [])}, {("events", DAY): "tests"})
     assert (counts.landed, counts.loaded, counts.duplicates, counts.forgotten) == (3, 0, 1, 2)
 
 
@@ -112,7 +112,6 @@ def test_exports_lose_the_rows_of_a_forgotten_user_and_keep_the_others(known: An
         Wanted(reason="missing_user").export(logs, folder / f"other.{ending}")
     other = (folder / f"other.{ending}").read_bytes()
     (folder / "notes.txt").write_text("mine")
-    assert WHO.encode() in target.read_bytes()
     assert forget_in_exports(folder, WHO) == 1
     assert WHO.encode() not in target.read_bytes()
     assert (folder / f"other.{ending}").read_bytes() == other

@@ -8,13 +8,14 @@ import pytest
 from storage.logs.sql import add_rows
 
 MANY = 200_000
-ROWS = f"SELECT i // 1000 AS day, i FROM range({MANY}) t(i)"
+ROWS = "SELECT i // 1000 AS day, i FROM source"
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(tmp_path / "t.duckdb")
     connection.execute("CREATE TABLE t (day BIGINT, i BIGINT)")
+    connection.execute(f"CREATE TEMP TABLE source AS SELECT i FROM range({MANY}) r(i)")
     return connection
 
 
