@@ -121,6 +121,7 @@ def finish_and_compare(place: Place, reader: Reader, expected: str) -> None:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_night_killed_while_training_and_publishing_is_finished_by_the_same_command(
     place: Place, reader: Reader, expected: str
 ) -> None:

@@ -154,6 +154,7 @@ def changed(place: Place, old: str, new: str) -> None:
     place.recipe_file.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_a_source_asked_in_another_way_is_measured_anew(place: Place) -> None:
     first = run(place, place.last_day)
     changed(place, 'kind = "item_knn"', 'kind = "item_knn"\nhistory_half_life_days = 0.1')
@@ -163,6 +164,7 @@ def test_a_source_asked_in_another_way_is_measured_anew(place: Place) -> None:
     assert second.release.id in Path(second.report).read_text()
 
 
+@pytest.mark.slow
 def test_a_recipe_that_changes_what_a_model_is_made_of_trains_it_from_the_beginning(place: Place) -> None:
     run(place, place.world.days[-2])
     changed(place, "dim = 8", "dim = 12")
@@ -171,6 +173,7 @@ def test_a_recipe_that_changes_what_a_model_is_made_of_trains_it_from_the_beginn
     assert not result.stages["train two_tower"]["warm"]
 
 
+@pytest.mark.slow
 def test_a_night_goes_on_after_an_old_release_was_removed(place: Place) -> None:
     first, second = (run(place, day) for day in place.world.days[-3:-1])
     assert second.release.parent == first.release.id
