@@ -9,6 +9,7 @@ import pytest
 from places import Place, land
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.backfill import backfill
 from flows.nightly import NightResult, nightly
@@ -139,7 +140,8 @@ def test_the_run_leaves_its_key_figures_as_artifacts(place: Place) -> None:
     result = run(place, place.last_day)
     with get_client(sync_client=True) as client:
         (newest, *_) = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(name={"any_": [f"nightly-{place.last_day}"]})
+            flow_run_filter=FlowRunFilter(name={"any_": [f"nightly-{place.last_day}"]}),
+            sort=FlowRunSort.START_TIME_DESC,
         )
         assert newest.state is not None and newest.state.is_completed()
         artifacts = client.read_artifacts()
