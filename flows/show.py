@@ -22,7 +22,7 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
         "is_live": result.is_live,
         "seconds": round(result.seconds, 1),
         "stages": result.stage_seconds(),
-        "rows": _rows(result.ingested),
+        "rows": result.ingested.rows(),
         "reasons": dict(result.ingested.reasons),
         "refused_days": _refused(result.ingested),
         "facts": result.facts(),
@@ -55,7 +55,7 @@ def show_night(result: NightResult) -> None:
 def backfill_as_json(result: BackfillResult) -> dict[str, Any]:
     """A backfill: its rows, its refused days and its nights."""
     return {
-        "rows": _rows(result.ingested),
+        "rows": result.ingested.rows(),
         "reasons": dict(result.ingested.reasons),
         "days": sum(entry.kind == "events" for entry in result.ingested.counts),
         "refused_days": _refused(result.ingested),
@@ -119,20 +119,12 @@ def _show_one_household(night: NightResult) -> None:
     console.out.print(f"Open the report: {night.report}", soft_wrap=True)
 
 
-def _rows(ingested: Ingested) -> dict[str, dict[str, int]]:
-    names = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
-    return {
-        kind: {name: sum(getattr(entry, name) for entry in ingested.counts if entry.kind == kind) for name in names}
-        for kind in ("events", "items", "users")
-    }
-
-
 def _refused(ingested: Ingested) -> dict[str, str]:
     return {day.isoformat(): why for day, why in ingested.refused.items()}
 
 
 def _show_rows(ingested: Ingested) -> None:
-    for kind, counts in _rows(ingested).items():
+    for kind, counts in ingested.rows().items():
         shown = {name: n for name, n in counts.items() if n or name not in ("forgotten", "late")}
         numbers = ", ".join(f"{name} {n:,}" for name, n in shown.items())
         console.out.print(f"{kind:<9} {numbers}")

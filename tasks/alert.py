@@ -49,9 +49,7 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
 @stage("announce", minutes=5)
 def announce(release: Release, is_live: bool, ingested: Ingested) -> None:
     """Leave the night's key figures as artifacts of the run."""
-    rows = [entry for entry in ingested.counts if entry.kind == "events"]
-    names = ("landed", "loaded", "quarantined", "duplicates")
-    counted = ", ".join(f"{name} {sum(getattr(entry, name) for entry in rows):,}" for name in names)
+    counted = ", ".join(f"{name} {n:,}" for name, n in ingested.rows()["events"].items())
     verdict = "is live" if is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",

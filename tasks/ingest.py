@@ -48,6 +48,12 @@ class Ingested:
         """Of a day whose files cannot be used."""
         return cls("", (), (unusable(error),), {}, {error.day: str(error)})
 
+    def rows(self) -> dict[Kind, dict[str, int]]:
+        """What became of all rows, by kind."""
+        names = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
+        kinds: tuple[Kind, ...] = ("events", "items", "users")
+        return {k: {name: sum(getattr(e, name) for e in self.counts if e.kind == k) for name in names} for k in kinds}
+
     def of(self, day: dt.date) -> "Ingested":
         """What became of one day."""
         return replace(

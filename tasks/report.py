@@ -54,7 +54,7 @@ def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str,
         parent=parts.parent,
         stages=[StageTime(name, value) for name, value in seconds.items()]
         + [StageTime(name, value["seconds"], _detail(value)) for name, value in facts.items()],
-        rows=_rows(ingested),
+        rows=[RowCounts(kind, **rows) for kind, rows in ingested.rows().items()],
         n_days_loaded=sum(entry.kind == "events" for entry in ingested.counts),
         reasons=dict(ingested.reasons),
         reason_meanings=REASONS,
@@ -73,15 +73,6 @@ def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str,
 def _detail(facts: dict[str, Any]) -> str:
     counts = (f"{value:,} {name[2:].replace('_', ' ')}" for name, value in facts.items() if name.startswith("n_"))
     return ", ".join(list(counts)[:3])
-
-
-def _rows(ingested: Ingested) -> list[RowCounts]:
-    rows = []
-    for kind in ("events", "items", "users"):
-        entries = [entry for entry in ingested.counts if entry.kind == kind]
-        names = ("landed", "loaded", "quarantined", "duplicates", "forgotten", "late")
-        rows.append(RowCounts(kind, *(sum(getattr(entry, name) for entry in entries) for name in names)))
-    return rows
 
 
 def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:

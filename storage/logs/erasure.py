@@ -7,7 +7,7 @@ import duckdb
 
 from storage.logs.loading import content_of
 from storage.logs.reading import Logs
-from storage.logs.sql import days_in
+from storage.logs.sql import days_in, quoted
 
 OF_USER = "(content::JSON ->> '$.user_id')"
 THEIRS = {
@@ -79,7 +79,8 @@ def is_forgotten(logs: Logs, user: str) -> bool:
 def forget_in_exports(folder: Path, user: str) -> int:
     """Write every exported file again without a user's rows; returns how many files held any.
 
-    One that cannot be read is removed."""
+    One that cannot be read is removed.
+    """
     changed = 0
     for path in sorted(folder.rglob("*")):
         reader = {".jsonl": "read_json", ".parquet": "read_parquet"}.get(path.suffix)
@@ -93,7 +94,7 @@ def forget_in_exports(folder: Path, user: str) -> int:
 def _is_readable(path: Path, reader: str) -> bool:
     with duckdb.connect() as con:
         try:
-            con.execute(f"SELECT count(hash(row)) FROM {reader}('{_quoted(path)}') AS row").fetchall()
+            con.execute(f"SELECT count(hash(row)) FROM {reader}('{quoted(path)}') AS row").fetchall()
         except duckdb.Error:
             return False
     return True
@@ -101,16 +102,12 @@ def _is_readable(path: Path, reader: str) -> bool:
 
 def _forget_in(path: Path, reader: str, user: str) -> bool:
     with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE rows AS FROM {reader}('{_quoted(path)}')")
+        con.execute(f"CREATE TABLE rows AS FROM {reader}('{quoted(path)}')")
         if "content" not in [name for name, *_ in con.execute("DESCRIBE rows").fetchall()]:
             return False  # no rows at all
         if not con.execute(f"DELETE FROM rows WHERE {OF_USER} = $user RETURNING 1", {"user": user}).fetchall():
             return False
         part = path.with_name(f".{path.name}.part")
-        con.execute(f"COPY rows TO '{_quoted(part)}' (FORMAT {'json' if path.suffix == '.jsonl' else 'parquet'})")
+        con.execute(f"COPY rows TO '{quoted(part)}' (FORMAT {'json' if path.suffix == '.jsonl' else 'parquet'})")
     part.replace(path)
     return True
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

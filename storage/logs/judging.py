@@ -14,7 +14,7 @@ from storage.landed import Partition
 from storage.landing import Landing
 from storage.logs.queries import query
 from storage.logs.sql import days_in
-from storage.logs.staging import create, stage_files, stage_kept
+from storage.logs.staging import stage_files, stage_kept
 
 KINDS: tuple[Kind, ...] = ("items", "users", "events")
 """In the order they are judged: events are checked against the catalogue."""
@@ -153,11 +153,6 @@ class Staged:
         )
         rows = self.connection.execute(f"SELECT reason, count(*) FROM ({unions}) GROUP BY reason ORDER BY reason")
         return dict(rows.fetchall())
-
-    def release(self) -> None:
-        """Give back the memory of the staged rows."""
-        for kind in KINDS:
-            create(self.connection, kind)
 
 
 def _by_day(relation: duckdb.DuckDBPyRelation) -> dict[dt.date, Metrics]:

@@ -12,6 +12,7 @@ import duckdb
 from retrieval.errors import ContractError
 from retrieval.schema import Kind
 from storage.logs.reading import Logs
+from storage.logs.sql import quoted
 
 FORMATS = {".jsonl": "FORMAT json", ".parquet": "FORMAT parquet, COMPRESSION zstd"}
 """No CSV: a spreadsheet would run what hostile rows call formulas."""
@@ -86,7 +87,7 @@ class Wanted:
         )
         try:
             ((n_rows,),) = logs.connection.execute(
-                f"COPY (FROM wanted ORDER BY kind, day, file, line) TO '{_quoted(part)}' ({FORMATS[target.suffix]})"
+                f"COPY (FROM wanted ORDER BY kind, day, file, line) TO '{quoted(part)}' ({FORMATS[target.suffix]})"
             ).fetchall()
         except duckdb.IOException as error:
             raise ContractError(
@@ -94,10 +95,6 @@ class Wanted:
             ) from error
         part.replace(target)
         return int(n_rows)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _row(content: str) -> Any:

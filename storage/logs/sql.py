@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,3 +28,8 @@ def add_rows(
 def days_in(days: Iterable[dt.date]) -> str:
     """Days as an SQL list: constants let DuckDB pass over the blocks of all other days."""
     return "(" + (", ".join(f"DATE '{day}'" for day in sorted(days)) or "NULL") + ")"
+
+
+def quoted(path: Path | str) -> str:
+    """A path as it stands between the quotes of SQL text."""
+    return str(path).replace("'", "''")

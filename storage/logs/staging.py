@@ -11,7 +11,7 @@ from retrieval.errors import ContractError, PartitionError
 from retrieval.schema import CONTRACTS, TEXT_MAP, Column, Kind, TableContract
 from storage.landed import LandedFile, require_columns, require_usable
 from storage.landing import Landing
-from storage.logs.sql import add_rows, days_in
+from storage.logs.sql import add_rows, days_in, quoted
 
 FILE = "landed_file"
 READERS = {
@@ -263,7 +263,7 @@ def sql_type(type_: pa.DataType) -> str:
 
 def _path(landing: Landing, file: LandedFile) -> str:
     protocol = "" if landing.is_local else f"{landing.uri.split('://', 1)[0]}://"
-    return "'" + (protocol + file.path).replace("'", "''") + "'"
+    return f"'{quoted(protocol + file.path)}'"
 
 
 def _reader(landing: Landing, files: Sequence[LandedFile]) -> str:

@@ -14,6 +14,7 @@ from storage.logs.judging import KINDS
 from storage.logs.loading import content_of
 from storage.logs.opening import CONFIG, alone, opened_to_write, require_there
 from storage.logs.reading import Logs
+from storage.logs.sql import quoted
 from storage.logs.versions import backups
 
 
@@ -72,7 +73,7 @@ def beside(logs: Logs, former: Path) -> Iterator[str | None]:
     try:
         if not former.exists():
             raise duckdb.IOException("there is no such file")
-        con.execute(f"ATTACH '{_quoted(former)}' AS former (READ_ONLY)")
+        con.execute(f"ATTACH '{quoted(former)}' AS former (READ_ONLY)")
         con.execute("SELECT version, salt FROM former.about").fetchall()
     except duckdb.Error:
         yield None
@@ -130,8 +131,8 @@ def vacuum(path: Path, *, sweep: bool = False) -> tuple[int, int]:
         before = path.stat().st_size
         fresh.unlink(missing_ok=True)
         with duckdb.connect(config=CONFIG) as con:
-            con.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
-            con.execute(f"ATTACH '{_quoted(fresh)}' AS fresh")
+            con.execute(f"ATTACH '{quoted(path)}' AS old (READ_ONLY)")
+            con.execute(f"ATTACH '{quoted(fresh)}' AS fresh")
             con.execute("COPY FROM DATABASE old TO fresh")
             con.execute("CHECKPOINT fresh")
             con.execute("DETACH fresh")
@@ -159,7 +160,3 @@ def put_in_place(fresh: Path, path: Path) -> None:
     """Let one file of logs take another's place, whose write-ahead log must not be replayed onto it."""
     path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     fresh.replace(path)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
