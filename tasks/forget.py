@@ -24,8 +24,10 @@ class Forgotten:
     """Releases made before, which may still hold traces until they are removed."""
 
 
-def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
+def forget_user(lake: Lake, user: str, *, at: dt.datetime, releases: str | None = None) -> Forgotten:
     """Take a user out of everything that the next release could be made from, and keep them out.
+
+    `releases` is the URI of the release store, where it is not the lake's own.
 
     Raises:
         LogsError: when another process writes, or nothing was loaded yet.
@@ -38,4 +40,5 @@ def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
     exports = forget_in_exports(lake.exports, user)
     shutil.rmtree(lake.all_artifacts, ignore_errors=True)
     remove_leftovers(lake.logs)
-    return Forgotten(**asdict(erased), exports=exports, releases=len(ReleaseStore(lake.releases).releases()))
+    store = ReleaseStore(releases or lake.releases, lake.release_copies)
+    return Forgotten(**asdict(erased), exports=exports, releases=len(store.ids()))
