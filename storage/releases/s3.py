@@ -8,7 +8,6 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from retrieval.errors import ArtifactError, ReleaseError
 from storage.durable import staged_folder, sweep_staging
@@ -69,7 +68,7 @@ class S3Place:
             else:
                 self._swap_by_lease(name, data, expected, owner, now)
         except (Conflict, ReleaseError):
-            if not self._is_there(name, data):  # otherwise the answer to our own first try was lost on the way
+            if self._after_fault(name) != data:  # otherwise the answer to our own first try was lost on the way
                 raise
 
     def honours_conditions(self) -> bool:
@@ -88,7 +87,7 @@ class S3Place:
         return f"{id_}/{sha256[:16]}/{path}"  # two that write the same release at once never tear each other's files
 
     def add_folder(self, id_: str, fill: Fill) -> None:
-        sweep_staging(self.cache)
+        sweep_staging(self.cache / ".adding")
         aside = self.cache / ".adding" / uuid.uuid4().hex
         with staged_folder(aside) as staging:
             fill(staging)
@@ -150,12 +149,16 @@ class S3Place:
             still_held()
             self.bucket.write(name, data)
 
-    def _is_there(self, name: str, data: bytes) -> bool:
+    def _after_fault(self, name: str) -> bytes | None:
+        """What an object holds after its writing was refused or gave no answer."""
         try:
-            found: Any = self.read_tagged(name)
-        except ReleaseError:
-            return False
-        return found is not None and bool(found[0] == data)
+            found = self.read_tagged(name)
+        except ReleaseError as error:
+            raise ReleaseError(
+                f"{self.uri} stopped answering while {name} was written: it may have moved or not. Look at "
+                "`lamplighter releases audit` when it answers again, then run the same command again."
+            ) from error
+        return found[0] if found else None
 
     def _digest(self, name: str) -> str:
         with self.bucket.opened(name) as file:
