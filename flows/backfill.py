@@ -11,7 +11,6 @@ from retrieval.errors import ContractError
 from retrieval.progress import advance
 from tasks.alert import alert
 from tasks.ingest import Ingested, ingest
-from tasks.run import Night
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ def backfill(
     landing: str | None = None,
     train: bool = False,
     promote: bool = False,
+    releases: str | None = None,
 ) -> BackfillResult:
     """Load every landed day of a span again if its bytes changed; with `train`, run a night for each loaded day.
 
@@ -39,12 +39,12 @@ def backfill(
     advance(START, 1, 1)
     if end < start:
         raise ContractError(f"the backfill ends on {end}, before it starts on {start}. Swap the two days.")
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
     chosen, place = settings.read_recipe(), settings.place
     ingested = ingest(place, settings.landing_uri, (start, end), chosen.rules, chosen.actions, reload=True)
     alert(place, end, chosen, ingested)
     span = [start + dt.timedelta(days=n) for n in range((end - start).days + 1)]
     landed = {entry.day for entry in ingested.counts if entry.kind == "events"} - set(ingested.refused)
     days = [day for day in span if day in landed] if train else []
-    nights = [run_night(Night(day, chosen, place, settings.landing_uri), promote=promote) for day in days]
+    nights = [run_night(settings.night(day), promote=promote) for day in days]
     return BackfillResult(ingested, tuple(nights))

@@ -11,8 +11,8 @@ import typer
 from flows import console
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
-from flows.cli_releases import releases_app, store_of
-from flows.options import Day, HowMany, Json, Lake, Landing, RecipeOption, ReleaseOption
+from flows.cli_releases import releases_app
+from flows.options import Day, HowMany, Json, Lake, Landing, RecipeOption, ReleaseOption, Releases
 from flows.settings import Settings
 from retrieval.errors import LamplighterError
 from retrieval.progress import advance
@@ -28,13 +28,13 @@ app.add_typer(releases_app, name="releases")
 
 
 @app.command()
-def demo(lake: Lake = None, landing: Landing = None, json: Json = False) -> None:
+def demo(lake: Lake = None, landing: Landing = None, releases: Releases = None, json: Json = False) -> None:
     """A year of real grocery baskets: nine months of history, then three nights in a row."""
     from flows.demo import demo as run
     from flows.show import demo_as_json, show_demo
 
     with console.progress_shown(quiet=json):
-        result = run(Settings.given(lake=lake, landing=landing))
+        result = run(Settings.given(lake=lake, landing=landing, releases=releases))
     console.print_json(demo_as_json(result)) if json else show_demo(result)
 
 
@@ -44,11 +44,12 @@ def nightly(
     recipe: RecipeOption = None,
     lake: Lake = None,
     landing: Landing = None,
+    releases: Releases = None,
     promote: bool = True,
     json: Json = False,
 ) -> None:
     """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
     settings.read_recipe()  # what is wrong with it is said before a server is started
     from flows.nightly import START
     from flows.nightly import nightly as run
@@ -56,7 +57,7 @@ def nightly(
 
     with console.progress_shown(quiet=json):
         advance(START, 0, 1)
-        result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote)
+        result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote, settings.releases)
     console.print_json(night_as_json(result)) if json else show_night(result)
 
 
@@ -67,12 +68,13 @@ def backfill(
     recipe: RecipeOption = None,
     lake: Lake = None,
     landing: Landing = None,
+    releases: Releases = None,
     train: Annotated[bool, typer.Option(help="Run a night for each day, not only load its logs")] = False,
     promote: Annotated[bool, typer.Option(help="Let the newest of those nights become live")] = False,
     json: Json = False,
 ) -> None:
     """Load every landed day of a span in one pass; with --train, run a night for each."""
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
     settings.read_recipe()  # what is wrong with it is said before a server is started
     from flows.backfill import backfill as run
     from flows.nightly import START
@@ -88,6 +90,7 @@ def backfill(
             settings.landing,
             train=train,
             promote=promote,
+            releases=settings.releases,
         )
     console.print_json(backfill_as_json(result)) if json else show_backfill(result)
     if result.ingested.refused:
@@ -131,10 +134,11 @@ def recommend(
     k: HowMany = 20,
     release: ReleaseOption = None,
     lake: Lake = None,
+    releases: Releases = None,
     json: Json = False,
 ) -> None:
     """What a user gets from the live release."""
-    recommender, folder = _open(lake, release)
+    recommender, folder = _open(Settings.given(lake=lake, releases=releases), release)
     found = recommender.recommend([user], k)
     items = _described(folder, found.items[0], found.scores[0])
     _answer(json, {"release": recommender.release_id, "user": user, "items": items}, f"For user {user}", items)
@@ -146,10 +150,11 @@ def similar(
     k: HowMany = 20,
     release: ReleaseOption = None,
     lake: Lake = None,
+    releases: Releases = None,
     json: Json = False,
 ) -> None:
     """What is like an item, by the live release."""
-    recommender, folder = _open(lake, release)
+    recommender, folder = _open(Settings.given(lake=lake, releases=releases), release)
     found = recommender.similar([item], k)
     items = _described(folder, found.items[0], found.scores[0])
     (own,) = _described(folder, [recommender.dataset.catalogue.ids.row(item)], [0.0])
@@ -157,14 +162,20 @@ def similar(
 
 
 @app.command()
-def forget(user: Annotated[str, typer.Option(help="The user's id")], lake: Lake = None, json: Json = False) -> None:
+def forget(
+    user: Annotated[str, typer.Option(help="The user's id")],
+    lake: Lake = None,
+    releases: Releases = None,
+    json: Json = False,
+) -> None:
     """Take a user out of logs, quarantine, artifacts and exports, and keep them out; the next release has no trace."""
     import datetime as dt
     from dataclasses import asdict
 
     from tasks.forget import forget_user
 
-    done = forget_user(Settings.given(lake=lake).place, user, at=dt.datetime.now(dt.UTC))
+    settings = Settings.given(lake=lake, releases=releases)
+    done = forget_user(settings.place, user, at=dt.datetime.now(dt.UTC), releases=settings.releases_uri)
     if json:
         console.print_json(asdict(done))
         return
@@ -173,11 +184,12 @@ def forget(user: Annotated[str, typer.Option(help="The user's id")], lake: Lake 
 
 
 @app.command()
-def status(lake: Lake = None, json: Json = False) -> None:
+def status(lake: Lake = None, releases: Releases = None, json: Json = False) -> None:
     """What is live, what is in the logs, and how far they are apart."""
     from flows.status import show_status, status_of
 
-    found = status_of(Settings.given(lake=lake).place)
+    settings = Settings.given(lake=lake, releases=releases)
+    found = status_of(settings.place, settings.store)
     console.print_json(found) if json else show_status(found)
 
 
@@ -215,11 +227,11 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _open(lake: Path | None, release: str | None) -> tuple[Any, Path]:
+def _open(settings: Settings, release: str | None) -> tuple[Any, Path]:
     from storage.reader import open_release
 
-    store = store_of(lake)
-    folder = (store.get(release) if release else store.current()).folder
+    store = settings.store
+    folder = store.fetch(release or store.current().id)
     return open_release(folder), folder
 
 

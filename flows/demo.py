@@ -33,4 +33,5 @@ def demo(settings: Settings) -> DemoResult:
     advance(START, 0, 1)
     where = (DATASET, str(settings.place.root), settings.landing_uri)
     history = backfill(*HISTORY, *where)
-    return DemoResult(imported, history, tuple(nightly(day, *where) for day in NIGHTS))
+    nights = tuple(nightly(day, *where, releases=settings.releases_uri) for day in NIGHTS)
+    return DemoResult(imported, history, nights)

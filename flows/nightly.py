@@ -3,17 +3,18 @@
 import datetime as dt
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, runtime
 
-from flows.settings import Settings
+from flows.settings import Settings, who_runs
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
 from storage.bundle import REPORT
 from storage.manifest import Manifest
 from storage.refs import Ref
-from storage.releases import Release, ReleaseStore
+from storage.releases import Release
 from tasks.alert import alert, announce
 from tasks.build_index import build_index
 from tasks.embed import embed
@@ -36,7 +37,11 @@ class NightResult:
     """What one night did."""
 
     release: Release
+    folder: Path
+    """The release's files, on this machine."""
     is_live: bool
+    reason: str
+    """Why it is live, or is not."""
     ingested: Ingested
     parts: Parts
     stages: dict[str, dict[str, Any]]
@@ -45,7 +50,7 @@ class NightResult:
 
     @property
     def report(self) -> str:
-        return str(self.release.folder / REPORT)
+        return str(self.folder / REPORT)
 
     def stage_seconds(self) -> dict[str, float]:
         """How long each stage took when it was done."""
@@ -64,19 +69,19 @@ def nightly(
     lake: str | None = None,
     landing: str | None = None,
     promote: bool = True,
+    releases: str | None = None,
 ) -> NightResult:
     """Take in a day, retrain, re-embed, rebuild, measure and publish.
 
     Without a day it is the one before the run's scheduled start, so a late run still does its own night.
     """
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing)
-    night = Night(day or day_before_schedule(), settings.read_recipe(), settings.place, settings.landing_uri)
-    return run_night(night, promote=promote)
+    settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
+    return run_night(settings.night(day or day_before_schedule()), promote=promote)
 
 
 def run_night(night: Night, *, promote: bool) -> NightResult:
     """The stages of one night, in order; a stage whose artifact is finished is not run again."""
-    start, now = time.perf_counter(), dt.datetime.now(dt.UTC)
+    start = time.perf_counter()
     advance(START, 1, 1)
     recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
     ingested = _ingest(night, first)
@@ -85,18 +90,19 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     ingested.require(night.day)
     prepared = prepare(night, ingested.logs_digest)
     encoded = encode(night, prepared)
-    parent = ReleaseStore(night.lake.releases).parent_for(night.day)
+    parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, sources)
     parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
     page = report(night, parts, ingested, seconds)
     before_publishing = time.perf_counter()
-    release, is_live = publish(night, parts, page, promote=promote, at=now)
+    done = publish(night, parts, page, promote=promote, at=dt.datetime.now(dt.UTC), who=who_runs())
     published = {"seconds": round(time.perf_counter() - before_publishing, 3)}
-    announce(release, is_live, ingested)
+    announce(done, ingested)
     stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts()
     stages |= {"report": Manifest.read(page.path).facts, "publish": published}
-    return NightResult(release, is_live, ingested, parts, stages, time.perf_counter() - start)
+    took = time.perf_counter() - start
+    return NightResult(done.release, done.folder, done.is_live, done.reason, ingested, parts, stages, took)
 
 
 def _ingest(night: Night, first: dt.date) -> Ingested:
@@ -111,7 +117,7 @@ def _ingest(night: Night, first: dt.date) -> Ingested:
 
 def _fit(night: Night, prepared: Ref, encoded: Ref, name: str, parent: Release | None) -> SourceRefs:
     """Train one source and, when it answers through vectors, embed the catalogue and build the index."""
-    warm = parent.model(name, night.recipe.sources[name].kind) if parent else None
+    warm = night.store.model(parent, name, night.recipe.sources[name].kind) if parent else None
     model = train(night, prepared, encoded, name, warm)
     vectors = embed(night, prepared, encoded, name, model)
     if vectors is None:

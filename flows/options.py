@@ -10,6 +10,10 @@ Lake = Annotated[Path | None, typer.Option(help="Root folder of all state [env: 
 Landing = Annotated[
     str | None, typer.Option(help="Folder or URI where days land [env: LAMPLIGHTER_LANDING; default <lake>/landing]")
 ]
+Releases = Annotated[
+    str | None,
+    typer.Option(help="Folder or s3://bucket/prefix of releases [env: LAMPLIGHTER_RELEASES; default <lake>/releases]"),
+]
 RecipeOption = Annotated[
     str | None,
     typer.Option(help="A recipe's file, or the name of one in deployments/recipes [env: LAMPLIGHTER_RECIPE]"),

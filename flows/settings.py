@@ -1,7 +1,11 @@
 """WHERE things are: from options or the environment alike."""
 
+import datetime as dt
+import getpass
+import os
+import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,6 +13,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from retrieval.errors import RecipeError
 from retrieval.recipe import Recipe
 from storage.layout import Lake
+
+if TYPE_CHECKING:
+    from storage.releases import ReleaseStore
+    from tasks.run import Night
 
 RECIPES = Path(__file__).parent.parent / "deployments" / "recipes"
 
@@ -20,6 +28,9 @@ class Settings(BaseSettings):
 
     lake: Path = Field(default=Path("lake"), description="root folder of logs, artifacts and releases")
     landing: str | None = Field(default=None, description="folder or URI where days land; <lake>/landing if not set")
+    releases: str | None = Field(
+        default=None, description="folder, or s3://bucket/prefix, of the releases; <lake>/releases if not set"
+    )
     recipe: str = Field(
         default="complete-journey", description="a recipe's file, or the name of one in deployments/recipes"
     )
@@ -38,6 +49,22 @@ class Settings(BaseSettings):
     def landing_uri(self) -> str:
         return self.landing or str(self.place.landing)
 
+    @property
+    def releases_uri(self) -> str:
+        return self.releases or str(self.place.releases)
+
+    @property
+    def store(self) -> "ReleaseStore":
+        from storage.releases import ReleaseStore
+
+        return ReleaseStore(self.releases_uri, self.place.release_copies)
+
+    def night(self, day: dt.date) -> "Night":
+        """The order of one day's night."""
+        from tasks.run import Night
+
+        return Night(day, self.read_recipe(), self.place, self.landing_uri, self.releases_uri)
+
     def read_recipe(self) -> Recipe:
         """The recipe of a path or of a name.
 
@@ -51,3 +78,12 @@ class Settings(BaseSettings):
             names = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
             raise RecipeError(f"there is no recipe named {self.recipe!r}. Name a .toml file, or one of: {names}.")
         return Recipe.read(path)
+
+
+def who_runs() -> str:
+    """Who gives the command, for the trail of changes."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

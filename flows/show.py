@@ -14,12 +14,13 @@ from tasks.ingest import Ingested
 
 def night_as_json(result: NightResult) -> dict[str, Any]:
     """A night: its release, its rows and its seconds."""
-    release = release_as_json(result.release, is_live=result.is_live)
+    release = release_as_json(result.release, result.folder, is_live=result.is_live)
     return {
         "id": result.release.id,
         "day": result.release.day.isoformat(),
         "digest": result.release.digest,
         "is_live": result.is_live,
+        "reason": result.reason,
         "seconds": round(result.seconds, 1),
         "stages": result.stage_seconds(),
         "rows": result.ingested.rows(),
@@ -35,7 +36,7 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
 def show_night(result: NightResult) -> None:
     """A night in a screenful."""
     found = night_as_json(result)
-    state = "live" if result.is_live else "kept, not live"
+    state = "live" if result.is_live else f"kept, not live: {result.reason}"
     console.out.rule(f"{found['day']}: release {found['id']} is {state}")
     _show_rows(result.ingested)
     stages = ", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items())
@@ -94,7 +95,7 @@ def show_demo(result: DemoResult) -> None:
 
 
 def _show_one_household(night: NightResult) -> None:
-    recommender, folder = open_release(night.release.folder), night.release.folder
+    recommender, folder = open_release(night.folder), night.folder
     histories = recommender.dataset.histories
     user = int((histories.offsets[1:] - histories.offsets[:-1]).argmax())
     (household,) = recommender.dataset.people.ids.names([user])
@@ -132,3 +133,13 @@ def _show_rows(ingested: Ingested) -> None:
         console.out.print("reasons   " + ", ".join(f"{name} {count:,}" for name, count in ingested.reasons.items()))
     for day, why in ingested.refused.items():
         console.complain("refused", f"{day}: {why}")
+
+
+def show_differences(found: dict[str, Any]) -> None:
+    """Two releases side by side."""
+    for part in ("facts", "sizes", "counts", "scores"):
+        rows = [
+            (name, pair["a"], pair["b"], "" if pair["is_same"] else pair.get("change", "other"))
+            for name, pair in found[part].items()
+        ]
+        console.print_table(f"{part.capitalize()} of {found['a']} and {found['b']}", (part, "a", "b", "change"), rows)

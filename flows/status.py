@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
 from flows import console
@@ -12,11 +13,10 @@ from storage.reader import read_scores
 from storage.releases import Release, ReleaseStore, as_json
 
 
-def status_of(lake: Lake) -> dict[str, Any]:
+def status_of(lake: Lake, store: ReleaseStore) -> dict[str, Any]:
     """The live release, the days in the logs, and how many of them the release has not seen."""
-    store = ReleaseStore(lake.releases)
-    id_ = store.current_id()
-    live = store.get(id_) if id_ else None
+    pointer = store.pointer()
+    live = store.get(pointer.release) if pointer else None
     days: list[tuple[dt.date, int]] = []
     refused: list[dt.date] = []
     n_quarantined, reopened = 0, []
@@ -31,7 +31,8 @@ def status_of(lake: Lake) -> dict[str, Any]:
         "lake": str(lake.root),
         "live": live.id if live else None,
         "live_day": live.day.isoformat() if live else None,
-        "releases": len(store.releases()),
+        "held": pointer.held if pointer else False,
+        "releases": len(store.ids()),
         "first_day": days[0][0].isoformat() if days else None,
         "last_day": days[-1][0].isoformat() if days else None,
         "days": len(days),
@@ -55,18 +56,18 @@ def _few(days: list[str]) -> str | int:
     return f"{len(days)} ({', '.join(days[-5:])})" if days else 0
 
 
-def release_as_json(release: Release, *, is_live: bool) -> dict[str, Any]:
+def release_as_json(release: Release, folder: Path, *, is_live: bool) -> dict[str, Any]:
     """A release with its scores and the quality of its indexes."""
     indexes = {
         path.parent.name: json.loads((path.parent / QUALITY).read_text())
-        for path in sorted((release.folder / SOURCES).glob(f"*/{INDEX}"))
+        for path in sorted((folder / SOURCES).glob(f"*/{INDEX}"))
     }
     return as_json(release) | {
         "is_live": is_live,
         "facts": release.facts,
-        "scores": read_scores(release.folder),
+        "scores": read_scores(folder),
         "indexes": indexes,
-        "report": str(release.folder / REPORT),
+        "report": str(folder / REPORT),
     }
 
 

@@ -79,6 +79,17 @@ def sweep_staging(parent: Path) -> int:
     return len(leftovers)
 
 
+def retire(folder: Path) -> None:
+    """Remove a folder that others may read: in one step it is none any more, then its files go."""
+    retired = _staging_beside(folder)
+    try:
+        folder.rename(retired)
+    except FileNotFoundError:
+        return
+    sync_folder(folder.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
 def _staging_beside(target: Path) -> Path:
     return target.with_name(f"{STAGING}{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}")
 

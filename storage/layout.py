@@ -34,6 +34,11 @@ class Lake:
         return self.root / "releases"
 
     @property
+    def release_copies(self) -> Path:
+        """Local copies of releases that lie elsewhere."""
+        return self.root / "cache" / "releases"
+
+    @property
     def exports(self) -> Path:
         """What was taken out of the quarantine to be looked at."""
         return self.root / "exports"

@@ -29,3 +29,8 @@ def digest_of_file(path: Path) -> str:
     """The sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """The sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -9,8 +9,8 @@ from retrieval.recipe import Recipe
 from storage.bundle import REPORT
 from storage.layout import Lake
 from storage.reader import read_scores
-from storage.releases import Release
 from tasks.ingest import Ingested
+from tasks.publish import Published
 from tasks.quality import write_quality_page
 from tasks.run import stage
 
@@ -47,17 +47,18 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
 
 
 @stage("announce", minutes=5)
-def announce(release: Release, is_live: bool, ingested: Ingested) -> None:
+def announce(published: Published, ingested: Ingested) -> None:
     """Leave the night's key figures as artifacts of the run."""
     counted = ", ".join(f"{name} {n:,}" for name, n in ingested.rows()["events"].items())
-    verdict = "is live" if is_live else "was kept, not made live"
+    release, folder = published.release, published.folder
+    verdict = "is live" if published.is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",
         description=f"Night of {release.day}",
         markdown=(
-            f"## {release.day}: release `{release.id}` {verdict}\n\n"
+            f"## {release.day}: release `{release.id}` {verdict}: {published.reason}\n\n"
             f"Events: {counted}.\n\n"
-            f"Report: `{release.folder / REPORT}`\n"
+            f"Report: `{folder / REPORT}`\n"
         ),
     )
     create_table_artifact(
@@ -72,6 +73,6 @@ def announce(release: Release, is_live: bool, ingested: Ingested) -> None:
                 "nDCG@10": round(score["ndcg_at_10"]["mean"], 4),
                 "coverage@100": round(score["coverage_at_100"], 4),
             }
-            for score in read_scores(release.folder)
+            for score in read_scores(folder)
         ],
     )

@@ -26,8 +26,10 @@ class Forgotten:
     """Releases made before, which may still hold traces until they are removed."""
 
 
-def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
+def forget_user(lake: Lake, user: str, *, at: dt.datetime, releases: str | None = None) -> Forgotten:
     """Take a user out of everything that the next release could be made from, and keep them out.
+
+    `releases` is the URI of the release store, where it is not the lake's own.
 
     Raises:
         UnknownId: when the logs hold nothing of such a user, and did not before.
@@ -47,4 +49,5 @@ def forget_user(lake: Lake, user: str, *, at: dt.datetime) -> Forgotten:
     vacuum(lake.logs, sweep=True)  # deleted rows leave their bytes behind
     exports = forget_in_exports(lake.exports, user)
     shutil.rmtree(lake.all_artifacts, ignore_errors=True)
-    return Forgotten(**asdict(erased), exports=exports, releases=len(ReleaseStore(lake.releases).releases()))
+    store = ReleaseStore(releases or lake.releases, lake.release_copies)
+    return Forgotten(**asdict(erased), exports=exports, releases=len(store.ids()))

@@ -28,7 +28,7 @@ from storage.bundle import (
 )
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
-from storage.releases import Release, ReleaseStore
+from storage.releases import Promotion, Release
 from tasks.run import Night, code_digest, stage
 from tasks.sources import SourceRefs
 
@@ -62,19 +62,35 @@ class Parts:
         return f"{night.day}-{digest_of(made_of)[:12]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A release in the store, and what became of it."""
+
+    release: Release
+    folder: Path
+    """Its files, on this machine."""
+    is_live: bool
+    reason: str
+    """Why it is live, or is not."""
+
+
 @stage("publish", minutes=60)
-def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.datetime) -> tuple[Release, bool]:
+def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.datetime, who: str) -> Published:
     """Write the release, check every byte of it and, when asked, make it the live one.
 
-    Returns the release and whether it is live now: one of an earlier day than the live one never becomes so.
+    One of an earlier day than the live one never becomes so, nor any while a person holds the one they went back to.
     """
-    store = ReleaseStore(night.lake.releases)
+    store = night.store
     id_ = parts.release_id(night)
     advance("publish", 0, 1)
     release = store.add(id_, lambda folder: _fill(folder, night, parts, report, id_))
-    is_live = store.publish(id_, at=at) if promote else store.current_id() == id_
+    if promote:
+        outcome = store.promote(id_, at=at, who=who, why=f"the night of {night.day}")
+    else:
+        outcome = Promotion(store.current_id() == id_, "it was not asked to become live")
+    folder = store.fetch(id_)
     advance("publish", 1, 1)
-    return release, is_live
+    return Published(release, folder, outcome.is_live, outcome.reason)
 
 
 def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> None:

@@ -16,7 +16,6 @@ from retrieval.seeds import generator
 from storage.bundle import REPORT
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
-from storage.releases import ReleaseStore
 from tasks.ingest import Ingested
 from tasks.prepare import read_dataset, read_held_out
 from tasks.publish import Parts
@@ -84,11 +83,11 @@ def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
 
 
 def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
-    store, id_ = ReleaseStore(night.lake.releases), parts.parent
+    store, id_ = night.store, parts.parent
     nights: list[dict[str, Any]] = []
     while id_ is not None and store.has(id_) and len(nights) < N_EARLIER_NIGHTS:
         release = store.get(id_)
-        nights.append({"day": release.day.isoformat(), "scores": read_scores(release.folder)})
+        nights.append({"day": release.day.isoformat(), "scores": read_scores(store.fetch(release.id))})
         id_ = release.parent
     return nights[::-1]
 

@@ -18,6 +18,7 @@ from retrieval.recipe import Recipe
 from storage.artifacts import Artifact, ArtifactStore, Make
 from storage.layout import Lake
 from storage.refs import Ref, digest_of
+from storage.releases import ReleaseStore
 
 F = TypeVar("F", bound=Callable[..., Any])
 CODE = ("retrieval", "storage", "validation", "tasks")
@@ -33,6 +34,12 @@ class Night:
     recipe: Recipe
     lake: Lake
     landing: str
+    releases: str
+    """The URI of the release store."""
+
+    @property
+    def store(self) -> ReleaseStore:
+        return ReleaseStore(self.releases, self.lake.release_copies)
 
     def once(self, name: str, inputs: Sequence[Ref], section: Any, make: Make) -> Artifact:
         """The artifact of these inputs and this part of the recipe, made now unless it is finished already."""

@@ -61,7 +61,11 @@ def test_the_readme_names_every_command() -> None:
 def test_the_readme_s_tree_names_every_module_that_there_is() -> None:
     tree = README.split("## The tree", 1)[1]
     for package in ("flows", "tasks", "storage", "validation", "retrieval"):
-        for module in [*(ROOT / package).glob("*.py"), *(ROOT / package).glob("logs/*.py")]:
+        for module in [
+            *(ROOT / package).glob("*.py"),
+            *(ROOT / package).glob("logs/*.py"),
+            *(ROOT / package).glob("releases/*.py"),
+        ]:
             if module.name != "__init__.py":
                 assert module.name in tree, f"{module.relative_to(ROOT)} is missing in the README's tree"
 

@@ -76,7 +76,8 @@ def test_rollback_goes_to_the_release_that_was_live_before(place: Place, capsys:
     lake = ["--lake", str(place.lake.root)]
     before = answer(capsys, "nightly", "--day", str(place.world.days[-2]), *place.options)
     after = answer(capsys, "nightly", "--day", str(place.last_day), *place.options)
-    assert answer(capsys, "releases", "rollback", *lake) == {"id": before["id"], "from": after["id"]}
+    told = answer(capsys, "releases", "rollback", *lake)
+    assert told == {"id": before["id"], "from": after["id"], "held": True}
     assert answer(capsys, "status", *lake)["live"] == before["id"]
     assert "is the first" in complaint(capsys, "releases", "rollback", *lake)
 

@@ -45,7 +45,7 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
     place_of_user: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = place_of_user
-    before = night(place).release
+    before = night(place)
     assert USER in open_release(before.folder).dataset.people.ids.ids.to_pylist()
     assert files_with(place.lake.root)
     bad = {
@@ -66,17 +66,17 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
     assert command(["forget", "--user", USER, *where, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["events"] > 1 and told["users"] == 1 and told["quarantined"] == 1 and told["exports"] == 1
-    left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.id}/")]
+    left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.release.id}/")]
     assert left == []
     assert command(["logs", "check", *where]) == 0
 
-    after = night(place).release
-    assert after.id != before.id
+    after = night(place)
+    assert after.release.id != before.release.id
     assert files_with(after.folder) == []
     assert USER not in open_release(after.folder).dataset.people.ids.ids.to_pylist()
     assert command(["backfill", "--start", str(place.world.days[0]), "--end", str(place.last_day), *place.options]) == 0
     assert command(["logs", "rebuild", *place.options]) == 0
-    left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.id}/")]
+    left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.release.id}/")]
     assert left == []
     capsys.readouterr()
     assert command(["logs", "audit", *where, "--json"]) == 0

@@ -1,7 +1,6 @@
 """The release store: one live release at all times, whole, and never moved backwards by a night."""
 
 import datetime as dt
-import json
 import random
 import signal
 import subprocess
@@ -10,42 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bundles import DAY, NOW, add, day_of, filler, promote, roll_back
 
 from retrieval.errors import ReleaseError
 from storage.bundle import MODEL, RECIPE, RELEASE, REPORT, SOURCES
 from storage.durable import STAGING
 from storage.manifest import MANIFEST
-from storage.releases import AUDIT, CURRENT, ReleaseStore
-
-DAY = dt.date(2026, 3, 5)
-NOW = dt.datetime(2026, 3, 6, 4, tzinfo=dt.UTC)
+from storage.releases import CURRENT, Entry, ReleaseStore
 
 
-def day_of(offset: int) -> dt.date:
-    return DAY + dt.timedelta(offset)
-
-
-def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Path], None]:
-    def fill(folder: Path) -> None:
-        facts = {"day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc", "id": payload}
-        (folder / RELEASE).write_text(json.dumps(facts, indent=1))
-        (folder / RECIPE).write_text('{"sources": {"knn": {"kind": "item_knn"}}}')
-        (folder / REPORT).write_text(f"<p>{payload}</p>")
-        (folder / SOURCES / "knn" / MODEL).mkdir(parents=True)
-        (folder / SOURCES / "knn" / MODEL / "weights.npy").write_bytes(random.Random(payload).randbytes(300))
-
-    return fill
+def root_of(store: ReleaseStore) -> Path:
+    return Path(store.uri)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ReleaseStore:
     return ReleaseStore(tmp_path / "releases")
-
-
-def add(store: ReleaseStore, offset: int, name: str = "a", parent: str | None = None) -> str:
-    id_ = f"{day_of(offset)}-{name}"
-    store.add(id_, filler(day_of(offset), parent, id_))
-    return id_
 
 
 @pytest.fixture
@@ -54,100 +33,101 @@ def line(store: ReleaseStore) -> list[str]:
     ids: list[str] = []
     for offset in range(3):
         ids.append(add(store, offset, parent=ids[-1] if ids else None))
-        assert store.publish(ids[-1], at=NOW)
+        assert promote(store, ids[-1], at=NOW)
     return ids
 
 
-def audit(store: ReleaseStore) -> list[dict[str, str | None]]:
-    return [json.loads(text) for text in (store.root / AUDIT).read_text().splitlines()]
+def audit(store: ReleaseStore) -> list[Entry]:
+    return [entry for entry in store.trail() if entry.done]
 
 
 def test_publishing_moves_current(store: ReleaseStore) -> None:
     for offset in range(3):
         id_ = add(store, offset)
-        assert store.publish(id_, at=NOW)
+        assert promote(store, id_, at=NOW)
         assert (store.current_id(), store.current().day) == (id_, day_of(offset))
 
 
 def test_another_release_of_the_same_day_takes_over(store: ReleaseStore) -> None:
     for name in ("a", "b"):
-        assert store.publish(id_ := add(store, 0, name), at=NOW)
+        assert promote(store, id_ := add(store, 0, name), at=NOW)
         assert store.current_id() == id_
 
 
 def test_a_release_of_an_earlier_day_never_becomes_current_by_publishing(store: ReleaseStore, line: list[str]) -> None:
     old = add(store, 1, "backfill")
-    assert not store.publish(old, at=NOW)
+    assert not promote(store, old, at=NOW)
     assert store.current_id() == line[-1]
     assert len(audit(store)) == 3
 
 
 def test_publishing_the_live_release_again_changes_nothing(store: ReleaseStore, line: list[str]) -> None:
-    before = (store.root / CURRENT).read_bytes()
-    assert store.publish(line[-1], at=NOW + dt.timedelta(days=1))
-    assert (store.root / CURRENT).read_bytes() == before
+    before = (root_of(store) / CURRENT).read_bytes()
+    assert promote(store, line[-1], at=NOW + dt.timedelta(days=1))
+    assert (root_of(store) / CURRENT).read_bytes() == before
     assert len(audit(store)) == 3
 
 
 def test_a_torn_release_is_not_published(store: ReleaseStore, line: list[str]) -> None:
     id_ = add(store, 5)
-    (store.root / id_ / REPORT).write_text("other")
+    (root_of(store) / id_ / REPORT).write_text("other")
     with pytest.raises(ReleaseError, match=rf"{id_} is torn.*{REPORT}"):
-        store.publish(id_, at=NOW)
+        promote(store, id_, at=NOW)
     assert store.current_id() == line[-1]
 
 
 def test_rolling_back_goes_to_the_parent_or_to_the_one_named(store: ReleaseStore, line: list[str]) -> None:
-    assert store.rollback(None, at=NOW).id == store.current_id() == line[1]
-    assert store.rollback(line[2], at=NOW).id == store.current_id() == line[2]
-    assert store.rollback(line[0], at=NOW).id == store.current_id() == line[0]
+    assert roll_back(store, None).id == store.current_id() == line[1]
+    assert roll_back(store, line[2]).id == store.current_id() == line[2]
+    assert roll_back(store, line[0]).id == store.current_id() == line[0]
     with pytest.raises(ReleaseError, match=rf"{line[0]} is the first.*--to ID"):
-        store.rollback(None, at=NOW)
+        roll_back(store, None)
 
 
 def test_rolling_back_to_a_torn_release_leaves_current_where_it_is(store: ReleaseStore, line: list[str]) -> None:
-    (store.root / line[1] / RELEASE).unlink()
+    (root_of(store) / line[1] / RELEASE).unlink()
     with pytest.raises(ReleaseError, match=line[1]):
-        store.rollback(None, at=NOW)
+        roll_back(store, None)
     assert store.current_id() == line[2]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b"\xff\xfe"])
 def test_a_damaged_pointer_is_mended_by_naming_a_release(store: ReleaseStore, line: list[str], damage: bytes) -> None:
-    (store.root / CURRENT).write_bytes(damage)
+    (root_of(store) / CURRENT).write_bytes(damage)
     with pytest.raises(ReleaseError, match=r"CURRENT.json is damaged.*rollback --to ID"):
         store.current()
     with pytest.raises(ReleaseError, match="damaged"):
-        store.rollback(None, at=NOW)
-    assert store.rollback(line[1], at=NOW).id == store.current_id() == line[1]
+        roll_back(store, None)
+    assert roll_back(store, line[1]).id == store.current_id() == line[1]
 
 
 def test_a_live_release_that_is_gone_is_left_by_naming_another(store: ReleaseStore, line: list[str]) -> None:
-    (store.root / line[2]).rename(store.root.parent / "gone")
+    (root_of(store) / line[2]).rename(root_of(store).parent / "gone")
     with pytest.raises(ReleaseError, match=line[2]):
         store.current()
-    assert store.rollback(line[1], at=NOW).id == line[1]
+    assert roll_back(store, line[1]).id == line[1]
 
 
-def test_every_change_of_current_has_a_line_in_the_audit(store: ReleaseStore, line: list[str]) -> None:
-    store.rollback(None, at=NOW)
-    store.publish(line[2], at=NOW)
-    changes = [(entry["change"], entry["from"], entry["to"]) for entry in audit(store)]
+def test_every_change_of_current_has_an_entry_in_the_audit(store: ReleaseStore, line: list[str]) -> None:
+    roll_back(store, None)
+    promote(store, line[2], by_hand=True)
+    changes = [(entry.change, entry.former, entry.to, entry.who) for entry in audit(store)]
     assert changes == [
-        ("publish", None, line[0]),
-        ("publish", line[0], line[1]),
-        ("publish", line[1], line[2]),
-        ("rollback", line[2], line[1]),
-        ("publish", line[1], line[2]),
+        ("promote", None, line[0], "night@host"),
+        ("promote", line[0], line[1], "night@host"),
+        ("promote", line[1], line[2], "night@host"),
+        ("rollback", line[2], line[1], "ada@host"),
+        ("promote", line[1], line[2], "night@host"),
     ]
-    assert {entry["at"] for entry in audit(store)} == {NOW.isoformat()}
+    assert {entry.at for entry in audit(store)} == {NOW.isoformat()}
+    assert [entry.why for entry in audit(store) if entry.change == "rollback"] == ["it was bad"]
 
 
 def test_before_the_first_release_there_is_a_message_not_a_release(store: ReleaseStore) -> None:
     assert store.releases() == []
     assert store.current_id() is None
     assert store.parent_for(DAY) is None
-    for ask in (store.current, lambda: store.rollback(None, at=NOW), lambda: store.rollback("x", at=NOW)):
+    for ask in (store.current, lambda: roll_back(store, None), lambda: roll_back(store, "x")):
         with pytest.raises(ReleaseError, match="no release is live"):
             ask()
     with pytest.raises(ReleaseError, match="newest: none"):
@@ -162,7 +142,7 @@ def test_an_unknown_id_lists_the_newest(store: ReleaseStore) -> None:
 
 
 def test_an_unknown_id_is_answered_although_another_release_is_torn(store: ReleaseStore, line: list[str]) -> None:
-    (store.root / line[0] / RELEASE).write_text("{")
+    (root_of(store) / line[0] / RELEASE).write_text("{")
     with pytest.raises(ReleaseError, match=f"there is no release 'none'.*{line[2]}"):
         store.get("none")
 
@@ -172,18 +152,18 @@ def test_an_unknown_id_is_answered_although_another_release_is_torn(store: Relea
 )
 def test_an_id_is_never_a_path(store: ReleaseStore, id_: str) -> None:
     add(store, 0)
-    (store.root.parent / "x").mkdir()
-    for folder in (store.root, store.root.parent, store.root.parent / "x"):
+    (root_of(store).parent / "x").mkdir()
+    for folder in (root_of(store), root_of(store).parent, root_of(store).parent / "x"):
         (folder / MANIFEST).write_text('{"files": [], "facts": {}}')
-    for ask in (store.get, store.verify, lambda text: store.publish(text, at=NOW)):
+    for ask in (store.get, store.verify, lambda text: promote(store, text, at=NOW)):
         with pytest.raises(ReleaseError, match="there is no release"):
             ask(id_)
     assert store.current_id() is None
 
 
 def test_a_bundle_that_is_being_written_is_no_release(store: ReleaseStore, line: list[str]) -> None:
-    unfinished = store.root / f"{STAGING}1-abc"
-    (store.root / line[0]).rename(unfinished)
+    unfinished = root_of(store) / f"{STAGING}1-abc"
+    (root_of(store) / line[0]).rename(unfinished)
     assert [release.id for release in store.releases()] == line[1:]
     with pytest.raises(ReleaseError, match="there is no release"):
         store.get(unfinished.name)
@@ -193,13 +173,13 @@ def test_a_release_says_what_it_is(store: ReleaseStore, line: list[str]) -> None
     release = store.get(line[1])
     assert (release.day, release.parent, release.recipe) == (day_of(1), line[0], "small abc")
     assert release.facts["id"] == line[1]
-    files = [path for path in release.folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    files = [path for path in store.fetch(release.id).rglob("*") if path.is_file() and path.name != MANIFEST]
     assert release.n_bytes == sum(path.stat().st_size for path in files)
-    model = release.model("knn", "item_knn")
+    model = store.model(release, "knn", "item_knn")
     assert model is not None
     assert model.path.is_dir()
-    assert release.model("other", "item_knn") is None
-    assert release.model("knn", "two_tower") is None
+    assert store.model(release, "other", "item_knn") is None
+    assert store.model(release, "knn", "two_tower") is None
 
 
 def test_the_digest_of_a_release_leaves_the_report_out_and_nothing_else(store: ReleaseStore) -> None:
@@ -217,11 +197,11 @@ def test_the_digest_of_a_release_leaves_the_report_out_and_nothing_else(store: R
 
 def test_adding_a_release_that_is_there_leaves_it(store: ReleaseStore) -> None:
     id_ = add(store, 0)
-    before = (store.root / id_ / REPORT).stat()
+    before = (root_of(store) / id_ / REPORT).stat()
     calls: list[Path] = []
     assert store.add(id_, calls.append).id == id_
     assert calls == []
-    after = (store.root / id_ / REPORT).stat()
+    after = (root_of(store) / id_ / REPORT).stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
@@ -232,7 +212,7 @@ def test_a_release_that_fails_to_be_written_leaves_nothing(store: ReleaseStore) 
 
     with pytest.raises(OSError, match="disk full"):
         store.add("x", fill)
-    assert list(store.root.iterdir()) == []
+    assert list(root_of(store).iterdir()) == []
 
 
 def test_a_night_starts_from_the_newest_earlier_day_of_the_live_line(store: ReleaseStore, line: list[str]) -> None:
@@ -243,7 +223,7 @@ def test_a_night_starts_from_the_newest_earlier_day_of_the_live_line(store: Rele
         return found.id if found else None
 
     assert [parent(offset) for offset in range(5)] == [None, line[0], line[1], line[2], line[2]]
-    store.rollback(line[1], at=NOW)
+    roll_back(store, line[1])
     assert [parent(offset) for offset in range(5)] == [None, line[0], line[1], line[1], line[1]]
 
 
@@ -262,7 +242,7 @@ def test_every_flipped_bit_of_every_file_is_found(store: ReleaseStore) -> None:
     id_ = add(store, 0)
     store.verify(id_)
     rng = random.Random(11)
-    files = sorted(path for path in (store.root / id_).rglob("*") if path.is_file())
+    files = sorted(path for path in (root_of(store) / id_).rglob("*") if path.is_file())
     assert {path.name for path in files} == {RECIPE, RELEASE, REPORT, "weights.npy", MANIFEST}
     missed = []
     for path in files:
@@ -280,14 +260,14 @@ def test_every_flipped_bit_of_every_file_is_found(store: ReleaseStore) -> None:
 @pytest.mark.parametrize("name", [RELEASE, REPORT, f"{SOURCES}/knn/{MODEL}/weights.npy"])
 def test_a_missing_file_is_found(store: ReleaseStore, name: str) -> None:
     id_ = add(store, 0)
-    (store.root / id_ / name).unlink()
+    (root_of(store) / id_ / name).unlink()
     with pytest.raises(ReleaseError, match=f"{id_} is torn.*{name}"):
         store.verify(id_)
 
 
 def test_a_release_without_its_manifest_is_none(store: ReleaseStore) -> None:
     id_ = add(store, 0)
-    (store.root / id_ / MANIFEST).unlink()
+    (root_of(store) / id_ / MANIFEST).unlink()
     with pytest.raises(ReleaseError, match="there is no release"):
         store.verify(id_)
 
@@ -295,7 +275,7 @@ def test_a_release_without_its_manifest_is_none(store: ReleaseStore) -> None:
 @pytest.mark.parametrize("name", ["surplus", f"{SOURCES}/knn/surplus", f"{SOURCES}/{MANIFEST}", ".hidden"])
 def test_a_surplus_file_is_found(store: ReleaseStore, name: str) -> None:
     id_ = add(store, 0)
-    (store.root / id_ / name).write_text("x")
+    (root_of(store) / id_ / name).write_text("x")
     with pytest.raises(ReleaseError, match=f"{id_} is torn.*not in the manifest"):
         store.verify(id_)
 
@@ -319,7 +299,7 @@ while True:
         for part in "ab":
             (folder / part).write_text(id_ * 1000)
     store.add(id_, fill)
-    store.publish(id_, at=dt.datetime.now(dt.UTC))
+    store.promote(id_, at=dt.datetime.now(dt.UTC), who="me", why="for ever")
 """
 
 
@@ -328,11 +308,11 @@ def test_readers_see_one_whole_release_while_publishers_are_killed(
 ) -> None:
     first = add(store, 0, "0")
     for part in "ab":
-        assert not (store.root / first / part).exists()
-    store.publish(first, at=NOW)
+        assert not (root_of(store) / first / part).exists()
+    promote(store, first, at=NOW)
     seen = set()
     for _ in range(5):
-        publisher = python(PUBLISH_FOR_EVER, store.root)
+        publisher = python(PUBLISH_FOR_EVER, root_of(store))
         assert publisher.stdout is not None
         assert publisher.stdout.readline() == "go\n"
         for _ in range(100):
@@ -341,14 +321,14 @@ def test_readers_see_one_whole_release_while_publishers_are_killed(
             seen.add(release.id)
             assert release.facts["id"] == release.id
             if release.id != first:
-                assert [(release.folder / part).read_text() for part in "ab"] == [release.id * 1000] * 2
+                assert [(store.fetch(release.id) / part).read_text() for part in "ab"] == [release.id * 1000] * 2
         assert publisher.poll() is None
         publisher.send_signal(signal.SIGKILL)
         publisher.communicate()
         store.verify(store.current().id)
     assert len(seen) > 5
     newest = add(store, 1, "after")
-    assert store.publish(newest, at=NOW)
-    assert not list(store.root.glob(f"{STAGING}*"))
+    assert promote(store, newest, at=NOW)
+    assert not list(root_of(store).glob(f"{STAGING}*"))
     for release in store.releases():
         store.verify(release.id)

@@ -1,0 +1,272 @@
+"""The releases of a place, and the moves of the one pointer."""
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retrieval.errors import ArtifactError, ReleaseError
+from storage.bundle import MODEL, RECIPE, SOURCES
+from storage.manifest import MANIFEST
+from storage.refs import Ref, digest_of
+from storage.releases.audit import AUDIT, Change, Entry, read_trail, write_entry
+from storage.releases.places import Conflict, Fill, place_of
+from storage.releases.pointer import CURRENT, Pointer
+from storage.releases.release import Release, read_release
+from storage.releases.retention import PINS, Pins, Swept, sweep
+
+_NEWEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Whether a release is live, and why it is or is not."""
+
+    is_live: bool
+    reason: str
+
+
+class ReleaseStore:
+    """The releases under one URI; `cache` holds local copies of what lies far away."""
+
+    def __init__(self, uri: str | Path, cache: Path | None = None) -> None:
+        self.place = place_of(str(uri), cache or Path.home() / ".cache" / "lamplighter" / "releases")
+        self.pins = Pins(self.place)
+
+    @property
+    def uri(self) -> str:
+        return self.place.uri
+
+    def ids(self) -> list[str]:
+        """The id of every finished release, in order of their names."""
+        return [name for name in self._folders() if self.has(name)]
+
+    def releases(self) -> list[Release]:
+        """Every finished release, oldest day first."""
+        return sorted((read_release(self.place, id_) for id_ in self.ids()), key=lambda found: (found.day, found.id))
+
+    def get(self, id_: str) -> Release:
+        """One release by its id.
+
+        Raises:
+            ReleaseError: when there is none of that id, or it is torn.
+        """
+        if not self.has(id_):
+            newest = [name for name in self._folders()[::-1] if self.has(name)][:_NEWEST]
+            raise ReleaseError(
+                f"there is no release {id_!r} in {self.uri} (newest: {', '.join(newest[::-1]) or 'none'}). "
+                "See `lamplighter releases list`."
+            )
+        return read_release(self.place, id_)
+
+    def has(self, id_: str) -> bool:
+        """Whether there is a finished release of this id."""
+        is_name = bool(id_) and "/" not in id_ and not id_.startswith(".")
+        return is_name and self.place.exists(f"{id_}/{MANIFEST}")
+
+    def pointer(self) -> Pointer | None:
+        """The pointer to the live release, None before the first."""
+        return self._pointed()[0]
+
+    def current_id(self) -> str | None:
+        """The id of the live release, None before the first."""
+        pointer = self.pointer()
+        return pointer.release if pointer else None
+
+    def current(self) -> Release:
+        """The live release.
+
+        Raises:
+            ReleaseError: when none was published yet, or it is not what was published.
+        """
+        pointer = self.pointer()
+        if pointer is None:
+            raise ReleaseError(f"no release is live in {self.uri}. Run `lamplighter nightly --day D` first.")
+        release = self.get(pointer.release)
+        if release.manifest_sha256 != pointer.manifest_sha256:
+            raise ReleaseError(
+                f"release {release.id} is torn: its manifest is not the one that became live. "
+                "Go back to another by `lamplighter releases rollback --to ID`."
+            )
+        return release
+
+    def ancestors(self) -> Iterator[Release]:
+        """The live release, the one it was made from, and so on."""
+        id_ = self.current_id()
+        while id_ is not None and self.has(id_):
+            release = read_release(self.place, id_)
+            yield release
+            id_ = release.parent
+
+    def parent_for(self, day: dt.date) -> Release | None:
+        """The release that a night of this day starts from: the newest of the live line that is of an earlier day."""
+        return next((release for release in self.ancestors() if release.day < day), None)
+
+    def fetch(self, id_: str) -> Path:
+        """A local folder with all of a release's files, each as its manifest says where they had to be copied.
+
+        Raises:
+            ReleaseError: when there is none of that id, or it is torn.
+        """
+        self.get(id_)
+        try:
+            return self.place.fetch(id_)
+        except (ArtifactError, FileNotFoundError) as error:
+            raise ReleaseError(f"release {id_} is torn: {error}") from error
+
+    def model(self, release: Release, source: str, kind: str) -> Ref | None:
+        """The state of one of a release's sources, None when it has no such source of that kind."""
+        root = self.fetch(release.id)
+        folder = root / SOURCES / source / MODEL
+        sources = json.loads((root / RECIPE).read_text())["sources"]
+        if not folder.is_dir() or sources[source]["kind"] != kind:
+            return None
+        return Ref(str(folder), digest_of([release.digest, source]))
+
+    def add(self, id_: str, fill: Fill) -> Release:
+        """The release of this id, written whole or not at all; one that is there already is left as it is."""
+        if not self.has(id_):
+            self.place.add_folder(id_, fill)
+        return read_release(self.place, id_)
+
+    def verify(self, id_: str, *, full: bool = True) -> Release:
+        """Compare every byte of a release with its manifest; not `full`: the sizes only.
+
+        Raises:
+            ReleaseError: naming the first file that differs.
+        """
+        release = self.get(id_)
+        try:
+            self.place.check(id_, release.manifest, full=full)
+        except (ArtifactError, FileNotFoundError) as error:
+            raise ReleaseError(f"release {id_} is torn: {error}") from error
+        return release
+
+    def promote(self, id_: str, *, at: dt.datetime, who: str, why: str, by_hand: bool = False) -> Promotion:
+        """Make a verified release the live one, unless that moves `current` to an earlier day or a person holds it.
+
+        Raises:
+            ReleaseError: when it is torn, or somebody else moved `current` at the same time.
+        """
+        start = time.monotonic()
+        release = self.verify(id_)
+        pointer, tag = self._pointed()
+        if pointer is not None:
+            if pointer.release == id_ and not (by_hand and pointer.held):
+                return Promotion(True, "it is live already")
+            if pointer.held and not by_hand:
+                cure = f"`lamplighter releases promote {id_}` ends that"
+                return Promotion(False, f"a person went back to {pointer.release}, which is held; {cure}")
+            if (live := self.get(pointer.release)).day > release.day:
+                return Promotion(False, f"the live release {live.id} is of a later day")
+        self._move(release, "promote", pointer, tag, held=False, at=_later(at, start), who=who, why=why)
+        return Promotion(True, "it became live")
+
+    def rollback(self, to: str | None, *, at: dt.datetime, who: str, why: str, hold: bool = True) -> Release:
+        """Make an earlier release the live one: the one named, or the one that the live one was made from.
+
+        With `hold` it stays live until a person promotes another.
+
+        Raises:
+            ReleaseError: when there is none, it is torn, or somebody else moved `current` at the same time.
+        """
+        start = time.monotonic()
+        tagged = self.place.read_tagged(CURRENT)
+        try:
+            pointer = self._parse(tagged)
+        except ReleaseError:
+            if to is None:
+                raise
+            pointer = None  # a damaged pointer is what naming a release mends
+        if tagged is None:
+            self.current()
+        target = to or self.current().parent
+        if target is None:
+            raise ReleaseError(
+                f"release {self.current_id()} is the first: there is none to go back to. Name one with --to ID."
+            )
+        release = self.verify(target)
+        tag = tagged[1] if tagged else None
+        self._move(release, "rollback", pointer, tag, held=hold, at=_later(at, start), who=who, why=why)
+        return release
+
+    def pin(self, id_: str, *, at: dt.datetime, who: str, why: str) -> None:
+        """Keep a release from every sweep."""
+        self.get(id_)
+        self.pins.add(id_, at=at, who=who, why=why)
+        pointer = self.pointer()
+        if pointer is not None and id_ in pointer.removing:
+            self.pins.remove(id_)
+            raise _being_removed(id_)
+
+    def unpin(self, id_: str) -> None:
+        """Let sweeps have a release again."""
+        self.pins.remove(id_)
+
+    def sweep(self, keep: int, grace: dt.timedelta, *, at: dt.datetime, who: str, dry_run: bool = False) -> Swept:
+        """Remove old releases and what killed runs left; see `retention`."""
+        return sweep(self, keep, grace, at=at, who=who, dry_run=dry_run)
+
+    def trail(self, since: dt.datetime | None = None) -> list[Entry]:
+        """Every change of what is live, and every attempt at one, oldest first."""
+        return read_trail(self.place, self.pointer(), since)
+
+    def mark_removing(self, ids: tuple[str, ...], *, at: dt.datetime, who: str) -> None:
+        """Announce what is about to be removed, so that none of it becomes live; empty when it is done.
+
+        Raises:
+            Conflict: when somebody moved the pointer at the same time.
+        """
+        pointer, tag = self._pointed()
+        if pointer is None or pointer.removing == ids:
+            return
+        if pointer.release in ids:
+            raise Conflict
+        self.place.swap(CURRENT, pointer.with_removing(ids).as_bytes(), tag, owner=who, now=at)
+
+    def _move(
+        self,
+        release: Release,
+        change: Change,
+        pointer: Pointer | None,
+        tag: str | None,
+        *,
+        held: bool,
+        at: dt.datetime,
+        who: str,
+        why: str,
+    ) -> None:
+        if pointer is not None and release.id in pointer.removing:
+            raise _being_removed(release.id)
+        entry = write_entry(self.place, change, release.id, pointer, at=at, who=who, why=why, held=held)
+        new = Pointer(release.id, release.manifest_sha256, at.isoformat(), held, entry.id)
+        if pointer is not None:
+            new = replace(new, removing=pointer.removing)
+        try:
+            self.place.swap(CURRENT, new.as_bytes(), tag, owner=who, now=at)
+        except Conflict:
+            raise ReleaseError(
+                f"release {release.id} did not become live: somebody else moved {self.uri}/{CURRENT} at the same time, "
+                "and nothing was changed. See `lamplighter releases audit`, then run the same command again."
+            ) from None
+
+    def _pointed(self) -> tuple[Pointer | None, str | None]:
+        tagged = self.place.read_tagged(CURRENT)
+        return self._parse(tagged), tagged[1] if tagged else None
+
+    def _parse(self, tagged: tuple[bytes, str] | None) -> Pointer | None:
+        return Pointer.parse(tagged[0], f"{self.uri}/{CURRENT}") if tagged else None
+
+    def _folders(self) -> list[str]:
+        return [name for name in self.place.names() if name not in {CURRENT, AUDIT, PINS}]
+
+
+def _later(at: dt.datetime, start: float) -> dt.datetime:
+    """The time now, of one that was read when a clock of this process stood at `start`."""
+    return at + dt.timedelta(seconds=int(time.monotonic() - start))
+
+
+def _being_removed(id_: str) -> ReleaseError:
+    return ReleaseError(f"release {id_} is being removed by a sweep. Choose another, or run its night again.")
