@@ -46,19 +46,28 @@ def nightly(
     landing: Landing = None,
     releases: Releases = None,
     promote: bool = True,
+    approve: Annotated[bool, typer.Option("--approve", help="Make it live also where the gate holds it")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Pause where the gate holds it, until a person decides")] = False,
     json: Json = False,
 ) -> None:
-    """Take in a landed day, retrain, re-embed, rebuild, measure and publish."""
+    """Take in a landed day, retrain, re-embed, rebuild, prove it beside the live release, publish."""
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
     settings.read_recipe()  # what is wrong with it is said before a server is started
+    from flows.approval import require_server
     from flows.nightly import START
     from flows.nightly import nightly as run
     from flows.show import night_as_json, show_night
 
+    if ask:
+        require_server()
+
     with console.progress_shown(quiet=json):
         advance(START, 0, 1)
-        result = run(day.date(), settings.recipe, str(settings.lake), settings.landing, promote, settings.releases)
+        where = (settings.recipe, str(settings.lake), settings.landing)
+        result = run(day.date(), *where, promote, settings.releases, approve=approve, ask=ask)
     console.print_json(night_as_json(result)) if json else show_night(result)
+    if result.release.decision == "refuse":
+        raise typer.Exit(1)
 
 
 @app.command()

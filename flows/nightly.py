@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow, runtime
 
+from flows.approval import decided_by_a_person
 from flows.settings import Settings, who_runs
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
@@ -15,8 +16,11 @@ from storage.bundle import REPORT
 from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.releases import Release
+from tasks.accept import accept
 from tasks.alert import alert, announce
 from tasks.build_index import build_index
+from tasks.checks import Judged
+from tasks.compare import compare
 from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
@@ -44,6 +48,7 @@ class NightResult:
     """Why it is live, or is not."""
     ingested: Ingested
     parts: Parts
+    judged: Judged
     stages: dict[str, dict[str, Any]]
     """What the manifest of each stage's artifact says, its seconds among it."""
     seconds: float
@@ -70,16 +75,19 @@ def nightly(
     landing: str | None = None,
     promote: bool = True,
     releases: str | None = None,
+    approve: bool = False,
+    ask: bool = False,
 ) -> NightResult:
     """Take in a day, retrain, re-embed, rebuild, measure and publish.
 
-    Without a day it is the one before the run's scheduled start, so a late run still does its own night.
+    Without a day it is the one before the run's scheduled start, so a late run still does its own night. Where the gate
+    holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided.
     """
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
-    return run_night(settings.night(day or day_before_schedule()), promote=promote)
+    return run_night(settings.night(day or day_before_schedule()), promote=promote, approve=approve, ask=ask)
 
 
-def run_night(night: Night, *, promote: bool) -> NightResult:
+def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool = False) -> NightResult:
     """The stages of one night, in order; a stage whose artifact is finished is not run again."""
     start = time.perf_counter()
     advance(START, 1, 1)
@@ -94,15 +102,27 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, sources)
     parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
-    page = report(night, parts, ingested, seconds)
+    judged = _judge(night, parts)
+    page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()
-    done = publish(night, parts, page, promote=promote, at=dt.datetime.now(dt.UTC), who=who_runs())
+    now = dt.datetime.now(dt.UTC)
+    done = publish(night, parts, judged, page, promote=promote, approved=approve, at=now, who=who_runs())
     published = {"seconds": round(time.perf_counter() - before_publishing, 3)}
     announce(done, ingested)
-    stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts()
+    if ask and promote and not done.is_live and done.release.decision == "hold":
+        done = decided_by_a_person(night, done)
+    stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts() | judged.facts()
     stages |= {"report": Manifest.read(page.path).facts, "publish": published}
     took = time.perf_counter() - start
-    return NightResult(done.release, done.folder, done.is_live, done.reason, ingested, parts, stages, took)
+    return NightResult(done.release, done.folder, done.is_live, done.reason, ingested, parts, judged, stages, took)
+
+
+def _judge(night: Night, parts: Parts) -> Judged:
+    """Acceptance tests, and the same questions to the candidate and to the live release."""
+    live = parts.incumbent(night)
+    accepted = accept(night, parts.prepared, parts.sources, live)
+    compared = compare(night, parts.prepared, parts.scored, live)
+    return Judged(live.id if live else None, accepted, compared)
 
 
 def _ingest(night: Night, first: dt.date) -> Ingested:

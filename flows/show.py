@@ -8,6 +8,8 @@ from flows.backfill import BackfillResult
 from flows.demo import DemoResult
 from flows.nightly import NightResult
 from flows.status import release_as_json
+from retrieval.blend import BLEND
+from retrieval.comparison import EVERYBODY
 from storage.reader import named, open_release, read_display
 from tasks.ingest import Ingested
 
@@ -21,6 +23,9 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
         "digest": result.release.digest,
         "is_live": result.is_live,
         "reason": result.reason,
+        "decision": result.release.decision,
+        "compared_with": result.release.compared_with,
+        "differences": result.judged.differences,
         "seconds": round(result.seconds, 1),
         "stages": result.stage_seconds(),
         "rows": result.ingested.rows(),
@@ -50,7 +55,26 @@ def show_night(result: NightResult) -> None:
     for source, quality in found["indexes"].items():
         console.out.print(f"index     {source}: recall@10 {quality['recall_at_10']:.4f} of exact search")
     console.scores_table(f"Quality on {found['day']}, which no model has seen", found["scores"])
+    _show_judgement(result)
     console.out.print(f"report    {found['report']}", soft_wrap=True)
+
+
+def _show_judgement(result: NightResult) -> None:
+    """What the gate saw of everybody, and every test that failed."""
+    found, judged = night_as_json(result), result.judged
+    general = [d for d in found["differences"] if (d["of"], d["segment"]) == (BLEND, EVERYBODY)]
+    if general:
+        change = "{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+        rows = [
+            (d["metric"], f"{d['live']:.4f}", f"{d['candidate']:.4f}", change.format(**d["change"])) for d in general
+        ]
+        columns = ("blend", "live", "this release", "change, with its interval")
+        console.print_table(f"Beside the live release {found['compared_with']}", columns, rows)
+    checks = [*judged.acceptance, *judged.gate]
+    failed = [check for check in checks if not check.passed]
+    console.out.print(f"gate      {found['decision']}: {len(checks) - len(failed)} of {len(checks)} tests passed")
+    for check in failed:
+        console.complain("failed" if check.blocks else "warning", check.sentence())
 
 
 def backfill_as_json(result: BackfillResult) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A *row* is an internal number; an *id* is the caller's own and lives in the `Cat
 Days are counted from 1970-01-01 and times are seconds from it, both in UTC.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -17,6 +18,7 @@ from retrieval.vocabulary import Vocabulary
 DAY = 86_400
 """Seconds in a day."""
 FOREVER = np.iinfo(np.int32).max
+NEVER = np.iinfo(np.int32).min
 UNKNOWN = -1
 """The row of a user or item that the vocabulary does not hold, and the padding of short rankings."""
 
@@ -170,6 +172,15 @@ class Catalogue:
     def eligible(self, day: int) -> Bool[np.ndarray, " items"]:
         """Which items may be recommended on a day."""
         return (self.available_from <= day) & (day <= self.available_until)
+
+    def blocking(self, ids: Sequence[str], topics: Sequence[str]) -> Self:
+        """The same catalogue with some items, and all items of some topics, never available."""
+        blocked = np.zeros(len(self), bool)
+        rows = self.ids.rows(list(ids))
+        blocked[rows[rows != UNKNOWN]] = True
+        is_topic = np.isin(self.topics.values, self.topic_names.rows(list(topics)))
+        blocked[self.topics.owners()[is_topic]] = True
+        return replace(self, available_until=np.where(blocked, NEVER, self.available_until).astype(np.int32))
 
     def fresh(self, day: int) -> Bool[np.ndarray, " items"]:
         """Which items were first seen on or after a day."""

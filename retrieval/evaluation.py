@@ -62,6 +62,8 @@ class SourceScore:
     recall_at_100: Estimate
     ndcg_at_10: Estimate
     coverage_at_100: float
+    p90_coverage_at_100: float
+    """Share of the catalogue that fills nine tenths of all places."""
     fresh_recall_at_100: float | None
     """Recall among targets first seen on the day itself; None when there are none."""
     over_floor: Estimate | None
@@ -80,7 +82,7 @@ def score(
     """Every metric of one source's candidates, and how they compare with those of the floor."""
     n_items = len(holdout.queries.eligible)
     hit = metrics.hits(found, holdout.targets, n_items)
-    rng = generator(seed, "bootstrap")
+    rng, shown = generator(seed, "bootstrap"), metrics.shown(found, n_items, 100)
     deep = metrics.recall(hit, holdout.targets, 100)
     return SourceScore(
         source=source,
@@ -90,7 +92,8 @@ def score(
         recall_at_10=metrics.estimate(metrics.recall(hit, holdout.targets, 10), rng),
         recall_at_100=metrics.estimate(deep, rng),
         ndcg_at_10=metrics.estimate(metrics.ndcg(hit, holdout.targets, 10), rng),
-        coverage_at_100=metrics.coverage(found, n_items, 100),
+        coverage_at_100=metrics.breadth(shown),
+        p90_coverage_at_100=metrics.breadth(shown, 0.9),
         fresh_recall_at_100=_fresh_recall(found, hit, holdout.targets, fresh),
         over_floor=None if floor is None else metrics.ratio(deep, _deep_recall(floor, holdout), rng),
     )

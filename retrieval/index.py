@@ -105,15 +105,31 @@ def tune(
     Raises:
         ModelError: when it does not within `max_ef_search`.
     """
-    k = min(10, len(index))
-    least = index.exact(probes, k).scores[:, -1:]
+    nearest = _least_of_nearest(index, probes)
     while True:
-        recall = float((index.search(probes, k).scores >= least - 1e-5).mean())
+        recall = _reached(index, probes, nearest)
         if recall >= config.min_recall:
             return index, IndexQuality(recall, index.ef_search, len(index), len(probes))
         if index.ef_search >= config.max_ef_search:
             raise ModelError(
-                f"the index finds {recall:.3f} of the {k} nearest items at efSearch {index.ef_search}, expected "
+                f"the index finds {recall:.3f} of the 10 nearest items at efSearch {index.ef_search}, expected "
                 f"{config.min_recall}. Raise index.links or index.ef_construction, or lower index.min_recall."
             )
         index = replace(index, ef_search=min(2 * index.ef_search, config.max_ef_search))
+
+
+def recall_at_10(index: VectorIndex, probes: Float32[np.ndarray, "probes dim"]) -> float:
+    """Share of the 10 nearest items by exact search that the graph finds."""
+    return _reached(index, probes, _least_of_nearest(index, probes))
+
+
+def _least_of_nearest(
+    index: VectorIndex, probes: Float32[np.ndarray, "probes dim"]
+) -> Float32[np.ndarray, "probes one"]:
+    return index.exact(probes, min(10, len(index))).scores[:, -1:]
+
+
+def _reached(
+    index: VectorIndex, probes: Float32[np.ndarray, "probes dim"], least: Float32[np.ndarray, "probes one"]
+) -> float:
+    return float((index.search(probes, min(10, len(index))).scores >= least - 1e-5).mean())

@@ -37,10 +37,24 @@ def ndcg(hit: Bool[np.ndarray, "queries k"], targets: Ragged, k: int) -> Float64
     return gained / np.maximum(ideal[np.minimum(targets.lengths, k)], 1e-12)
 
 
-def coverage(found: Candidates, n_items: int, k: int) -> float:
-    """Share of the catalogue that appears in the first k candidates of anybody."""
-    shown = found.items[:, :k]
-    return len(np.unique(shown[shown != UNKNOWN])) / max(n_items, 1)
+def shown(
+    found: Candidates, n_items: int, k: int, weights: Float64[np.ndarray, " queries"] | None = None
+) -> Float64[np.ndarray, " items"]:
+    """How often each item appears in the first k candidates; a query counts as often as its weight says."""
+    first = found.items[:, :k]
+    known = first != UNKNOWN
+    often = np.ones(len(found)) if weights is None else weights
+    return np.bincount(first[known], np.broadcast_to(often[:, None], first.shape)[known], n_items).astype(np.float64)
+
+
+def breadth(counts: Float64[np.ndarray, " items"], share: float = 1.0) -> float:
+    """Share of the catalogue that it takes to fill a share of all places: of all of them, plain coverage.
+
+    The breadth of nine tenths falls when few items crowd out the others, while coverage still counts each of them once.
+    """
+    filled = np.cumsum(np.sort(counts)[::-1])
+    needed = np.searchsorted(filled, share * filled[-1] * (1 - 1e-12)) + 1 if counts.any() else 0
+    return float(needed / max(len(counts), 1))
 
 
 def ratio(

@@ -10,7 +10,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from retrieval.blend import BLEND, BlendConfig
 from retrieval.errors import RecipeError
+from retrieval.evaluation import Pairs
 from retrieval.index import IndexConfig
+from retrieval.release_rules import AcceptanceConfig, GateConfig
 from retrieval.retrievers import AnyFamily
 from retrieval.rules import Action, FrozenModel, Rules
 from retrieval.text import TextConfig
@@ -32,6 +34,15 @@ class ServingConfig(FrozenModel):
 
     exclude_seen: bool = False
     """Whether recommendations leave out what the user has chosen before."""
+    blocked_items: tuple[str, ...] = ()
+    """Ids of items that nobody may get."""
+    blocked_topics: tuple[str, ...] = ()
+    """Topics none of whose items anybody may get."""
+
+    @property
+    def pairs(self) -> Pairs:
+        """Which pairs tell how good a release is for those who get it."""
+        return "new" if self.exclude_seen else "all"
 
 
 class EvaluationConfig(FrozenModel):
@@ -55,6 +66,8 @@ class Recipe(FrozenModel):
     blend: BlendConfig = BlendConfig()
     serving: ServingConfig = ServingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    acceptance: AcceptanceConfig = AcceptanceConfig()
+    gate: GateConfig = GateConfig()
 
     @property
     def id(self) -> str:

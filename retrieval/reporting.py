@@ -8,8 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from retrieval.blend import BLEND
+from retrieval.comparison import EVERYBODY
 from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, by_urgency, environment, reasons_of
 from retrieval.plots import sources_chart, trend_chart
+from retrieval.release_rules import Decision
 from retrieval.wording import against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
 
 PAIRS = {"all": "all pairs", "new": "new pairs"}
@@ -55,6 +57,32 @@ class SampleItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the night's release was found to be, alone and beside the live one."""
+
+    decision: Decision
+    compared_with: str | None
+    """The live release; None where there was none to compare with."""
+    checks: list[CheckResult]
+    differences: list[dict[str, Any]]
+    """A `Difference` as plain values for each metric, source and segment."""
+
+    @property
+    def failed(self) -> list[CheckResult]:
+        return [check for check in self.checks if not check.passed]
+
+    def sentence(self) -> str:
+        """The decision with what it came from."""
+        said = {
+            "promote": "The release passed its acceptance tests and the gate",
+            "hold": "The gate holds the release: it waits for a person",
+            "refuse": "The release was refused: it can never become live",
+        }[self.decision]
+        blocking = [check.rule for check in self.failed if check.severity == "block"]
+        return f"{said}, for {', '.join(blocking[:3])}." if blocking else f"{said}."
+
+
+@dataclass(frozen=True, slots=True)
 class NightReport:
     """Everything one night's page shows."""
 
@@ -74,6 +102,7 @@ class NightReport:
     reason_meanings: dict[str, str]
     checks: list[CheckResult]
     """All rules of the day itself, and the failed ones of other days loaded by this run."""
+    judgement: Judgement
     scores: list[dict[str, Any]]
     """A `SourceScore` as plain values for each source and kind of pairs; the source "blend" is what is served."""
     history: list[dict[str, Any]]
@@ -113,11 +142,13 @@ def render(report: NightReport) -> str:
                 (PAIRS[pairs], scores, _sources_chart(report, pairs)) for pairs, scores in _measured(report).items()
             ],
             served=BLEND,
+            everybody=EVERYBODY,
             floor=floor_of(report.scores),
             trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
             rows=report.rows,
             reasons=reasons_of(report.reasons, report.reason_meanings, report.rows),
             subjects=by_subject(report.checks),
+            judged=by_subject(report.judgement.checks),
             facts=[(FACTS.get(name, name), _plain(value)) for name, value in report.facts.items()],
         )
     )
@@ -128,12 +159,13 @@ def verdict(report: NightReport) -> Verdict:
     failed = [check for check in report.checks if not check.passed]
     lost = sum(abs(row.unaccounted) for row in report.rows)
     comparison, is_better = against_popularity(report.scores)
-    sentences = [_checks_sentence(report.checks, failed), comparison]
+    decision = report.judgement.decision
+    sentences = [report.judgement.sentence(), _checks_sentence(report.checks, failed), comparison]
     if lost:
         sentences.insert(0, f"{count(lost)} landed rows are not accounted for.")
-    if lost or any(check.severity == "block" for check in failed):
+    if lost or decision != "promote" or any(check.severity == "block" for check in failed):
         return Verdict("bad", "✗ Needs somebody", sentences)
-    if failed or not is_better:
+    if failed or report.judgement.failed or not is_better:
         return Verdict("look", "! Worth a look in the morning", sentences)
     return Verdict("good", "✓ All well", sentences)
 

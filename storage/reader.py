@@ -69,6 +69,12 @@ def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
     return [item | {"details": ", ".join(value for _, value in item.pop("attributes"))} for item in items]
 
 
+def read_display_ids(folder: Path) -> list[str]:
+    """The ids of the items that people are shown, in order."""
+    ids: list[str] = pq.read_table(folder / DISPLAY, columns=["item_id"])["item_id"].to_pylist()
+    return ids
+
+
 def named(item: dict[str, Any]) -> str:
     """What people call an item, told from others of the same title."""
     return f"{item['title']} ({item['details']})" if item["details"] else str(item["title"])

@@ -25,6 +25,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
         with open_logs(night.lake.logs, read_only=True) as logs:
             items = logs.catalogue(day, recipe.rules)
             catalogue = build_catalogue(items, recipe.history.crosses)
+            catalogue = catalogue.blocking(recipe.serving.blocked_items, recipe.serving.blocked_topics)
             people = build_people(logs.people(day, recipe.history.context_keys))
             first = day - dt.timedelta(days=recipe.history.days)
             before = logs.interactions(first, day - dt.timedelta(days=1))
@@ -48,6 +49,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
     section = [
         reading,
         recipe.history.model_dump(),
+        [recipe.serving.blocked_items, recipe.serving.blocked_topics],
         {name: action.model_dump() for name, action in recipe.actions.items()},
     ]
     return night.once("prepare", inputs, section, make).ref

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from storage.bundle import (
     SOURCES,
     TODAY,
     VECTORS,
+    VERDICT,
 )
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
 from storage.releases import Promotion, Release
+from tasks.checks import Judged
 from tasks.run import Night, code_digest, stage
 from tasks.sources import SourceRefs
 
@@ -56,10 +58,26 @@ class Parts:
         """What each stage wrote down of its artifact, by the stage's name."""
         return {name: Manifest.read(ref.path).facts for name, ref in self.stages()}
 
-    def release_id(self, night: Night) -> str:
-        """The day and the digest of all that the release is made of: known before it is written."""
-        made_of = [night.recipe.id, code_digest(), self.parent, [ref.digest for _, ref in self.stages()]]
-        return f"{night.day}-{digest_of(made_of)[:12]}"
+    def made_of(self, night: Night) -> str:
+        """The digest of all that the candidate is made of."""
+        return digest_of([night.recipe.id, code_digest(), self.parent, [ref.digest for _, ref in self.stages()]])
+
+    def incumbent(self, night: Night) -> Release | None:
+        """The live release that the candidate has to stand beside.
+
+        Where the candidate itself is live already, it is the one that it was compared with; none of a later day, which
+        has learnt from the very day that both would be asked about.
+        """
+        store = night.store
+        live = store.current() if store.pointer() else None
+        if live is not None and live.facts["made_of"] == self.made_of(night):
+            former = live.facts["compared_with"]
+            live = store.get(former) if former and store.has(former) else None
+        return live if live is not None and live.day <= night.day else None
+
+    def release_id(self, night: Night, judged: Judged) -> str:
+        """The day and the digest of the candidate and of what it was compared with: known before it is written."""
+        return f"{night.day}-{digest_of([self.made_of(night), judged.incumbent])[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +93,29 @@ class Published:
 
 
 @stage("publish", minutes=60)
-def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.datetime, who: str) -> Published:
+def publish(
+    night: Night,
+    parts: Parts,
+    judged: Judged,
+    report: Ref,
+    *,
+    promote: bool,
+    approved: bool,
+    at: dt.datetime,
+    who: str,
+) -> Published:
     """Write the release, check every byte of it and, when asked, make it the live one.
 
-    One of an earlier day than the live one never becomes so, nor any while a person holds the one they went back to.
+    One of an earlier day than the live one never becomes so, nor any while a person holds the one they went back to,
+    nor one that the gate holds unless it is `approved`.
     """
     store = night.store
-    id_ = parts.release_id(night)
+    id_ = parts.release_id(night, judged)
     advance("publish", 0, 1)
-    release = store.add(id_, lambda folder: _fill(folder, night, parts, report, id_))
+    release = store.add(id_, lambda folder: _fill(folder, night, parts, judged, report, id_))
     if promote:
-        outcome = store.promote(id_, at=at, who=who, why=f"the night of {night.day}")
+        why = f"the night of {night.day}" + (", approved beforehand" if approved else "")
+        outcome = store.promote(id_, at=at, who=who, why=why, approved=approved)
     else:
         outcome = Promotion(store.current_id() == id_, "it was not asked to become live")
     folder = store.fetch(id_)
@@ -93,7 +123,14 @@ def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.da
     return Published(release, folder, outcome.is_live, outcome.reason)
 
 
-def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> None:
+@stage("promote", minutes=60)
+def promote_approved(night: Night, held: Published, *, at: dt.datetime, who: str, why: str) -> Published:
+    """Make a release live that the gate held and a person approved."""
+    outcome = night.store.promote(held.release.id, at=at, who=who, why=why, approved=True)
+    return replace(held, is_live=outcome.is_live, reason=outcome.reason)
+
+
+def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref, id_: str) -> None:
     for name in (CATALOGUE, PEOPLE, BEFORE, TODAY):
         _copy(parts.prepared.path / name, folder / name)
     shutil.copyfile(parts.prepared.path / DISPLAY, folder / DISPLAY)
@@ -107,19 +144,29 @@ def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> No
     shutil.copyfile(parts.scored.path / SCORES, folder / SCORES)
     shutil.copyfile(report.path / REPORT, folder / REPORT)
     (folder / RECIPE).write_text(night.recipe.model_dump_json(indent=1))
-    (folder / RELEASE).write_text(json.dumps(_facts(night, parts, id_), indent=1, sort_keys=True))
+    (folder / VERDICT).write_text(json.dumps(judged.as_plain(), indent=1))
+    (folder / RELEASE).write_text(json.dumps(_facts(night, parts, judged, id_), indent=1, sort_keys=True))
 
 
-def _facts(night: Night, parts: Parts, id_: str) -> dict[str, object]:
+def _facts(night: Night, parts: Parts, judged: Judged, id_: str) -> dict[str, object]:
+    first = night.day - dt.timedelta(days=night.recipe.history.days)
+    ruling, counts = judged.ruling, Manifest.read(parts.prepared.path).facts
     return {
         "id": id_,
         "day": night.day.isoformat(),
         "day_number": day_number(night.day),
+        "first_day": first.isoformat(),
         "recipe_name": night.recipe.name,
         "recipe_id": night.recipe.id,
         "parent": parts.parent,
+        "compared_with": judged.incumbent,
+        "decision": ruling.decision,
+        "reasons": list(ruling.reasons),
+        "made_of": parts.made_of(night),
         "code": code_digest(),
         "logs": parts.prepared.digest,
+        "n_items": counts["n_items"],
+        "n_users": counts["n_users"],
     }
 
 

@@ -1,6 +1,6 @@
 """The night's page: what was loaded, checked, trained, measured, and what people would get."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
 from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Recommender, serving_dataset
-from retrieval.reporting import NightReport, SampleItem, SampleUser, StageTime, render
+from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import REPORT
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
+from tasks.checks import Judged
 from tasks.ingest import Ingested
 from tasks.prepare import read_dataset, read_held_out
 from tasks.publish import Parts
 from tasks.run import Night, code_digest, stage
 from validation.reasons import REASONS
+from validation.verdict import Check
 
 N_SAMPLES = 5
 N_SHOWN = 10
@@ -28,24 +30,29 @@ N_EARLIER_NIGHTS = 60
 
 
 @stage("report", minutes=30)
-def report(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> Ref:
+def report(night: Night, parts: Parts, judged: Judged, ingested: Ingested, seconds: Mapping[str, float]) -> Ref:
     """Render the page of a night whose parts are all there; `seconds` are those of stages that leave no artifact."""
 
     def make(folder: Path) -> dict[str, Any]:
-        (folder / REPORT).write_text(render(_describe(night, parts, ingested, seconds)))
+        (folder / REPORT).write_text(render(_describe(night, parts, judged, ingested, seconds)))
         return {}
 
-    section = [parts.release_id(night), [asdict(entry) for entry in ingested.counts]]
-    return night.once("report", [ref for _, ref in parts.stages()], section, make).ref
+    section = [parts.release_id(night, judged), [asdict(entry) for entry in ingested.counts]]
+    return night.once(
+        "report", [*(ref for _, ref in parts.stages()), judged.accepted, judged.compared], section, make
+    ).ref
 
 
-def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str, float]) -> NightReport:
+def _describe(
+    night: Night, parts: Parts, judged: Judged, ingested: Ingested, seconds: Mapping[str, float]
+) -> NightReport:
     facts = parts.facts()
     counts = {name: value for name in ("prepare", "encode") for name, value in facts[name].items()}
     quality = [value for name, value in facts.items() if name.startswith("index")]
-    users, items, fresh = _samples(night, parts)
+    id_ = parts.release_id(night, judged)
+    users, items, fresh = _samples(night, parts, id_)
     return NightReport(
-        release_id=parts.release_id(night),
+        release_id=id_,
         day=night.day,
         recipe_name=night.recipe.name,
         recipe_id=night.recipe.id,
@@ -58,6 +65,12 @@ def _describe(night: Night, parts: Parts, ingested: Ingested, seconds: dict[str,
         reasons=dict(ingested.reasons),
         reason_meanings=REASONS,
         checks=_checks(night, ingested),
+        judgement=Judgement(
+            judged.ruling.decision,
+            judged.incumbent,
+            [_plain(check) for check in (*judged.gate, *judged.acceptance)],
+            judged.differences,
+        ),
         scores=read_scores(parts.scored.path),
         history=_history(night, parts),
         indexes=quality,
@@ -75,11 +88,11 @@ def _detail(facts: dict[str, Any]) -> str:
 
 
 def _checks(night: Night, ingested: Ingested) -> list[CheckResult]:
-    return [
-        CheckResult(**(asdict(c) | {"day": c.day.isoformat()}))
-        for c in ingested.checks
-        if c.day == night.day or not c.passed
-    ]
+    return [_plain(c) for c in ingested.checks if c.day == night.day or not c.passed]
+
+
+def _plain(check: Check) -> CheckResult:
+    return CheckResult(**(asdict(check) | {"day": check.day.isoformat()}))
 
 
 def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
@@ -92,12 +105,12 @@ def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
     return nights[::-1]
 
 
-def _samples(night: Night, parts: Parts) -> tuple[list[SampleUser], list[SampleItem], list[SampleItem]]:
+def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], list[SampleItem], list[SampleItem]]:
     """A few of the day's users and items drawn by the recipe's seed, and fresh items, with what readers would get."""
     recipe, learnt, today = night.recipe, read_dataset(parts.prepared, night.day), read_held_out(parts.prepared)
     dataset = serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
-    recommender = Recommender(parts.release_id(night), dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+    recommender = Recommender(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
     users = [_user(parts, recommender, int(user)) for user in rng.permutation(active)[:N_SAMPLES]]

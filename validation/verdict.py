@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from retrieval.rules import Severity
 from retrieval.schema import Kind
@@ -12,7 +13,7 @@ from retrieval.schema import Kind
 class Check:
     """One rule's result for one landed partition."""
 
-    kind: Kind
+    kind: Kind | Literal["release"]
     day: dt.date
     about: str
     """Which of the suite's subjects it belongs to: volume, completeness, drift and so on."""

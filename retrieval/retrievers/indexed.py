@@ -16,6 +16,10 @@ class IndexedRetriever:
     encoder: Encoder
     index: VectorIndex
 
+    @property
+    def n_items(self) -> int:
+        return self.encoder.n_items
+
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         return self.index.answer(self.encoder.embed_queries(queries), queries, k)
 

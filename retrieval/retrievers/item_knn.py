@@ -73,6 +73,10 @@ class ItemKnn:
 
     half_life_days: float
 
+    @property
+    def n_items(self) -> int:
+        return int(self.neighbours.shape[0])
+
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         def score(block: Queries, _: slice) -> Float32[np.ndarray, "queries items"]:
             age_days = np.maximum(block.day * DAY - block.histories.times, 0) / DAY

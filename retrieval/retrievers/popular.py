@@ -40,6 +40,10 @@ class Popular:
 
     counts: Float32[np.ndarray, " items"]
 
+    @property
+    def n_items(self) -> int:
+        return len(self.counts)
+
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         scores = np.where(self.counts > 0, self.counts, -np.inf).astype(np.float32)
         return rank_all(queries, k, lambda block, _: np.tile(scores, (len(block), 1)))

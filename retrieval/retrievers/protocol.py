@@ -14,6 +14,11 @@ from retrieval.rules import FrozenModel
 class Retriever(Protocol):
     """A fitted retriever: queries in, ranked candidates out."""
 
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue that it was fitted on."""
+        ...
+
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         """The best k eligible items of each query that are not excluded."""
         ...
@@ -26,6 +31,11 @@ class Retriever(Protocol):
 @runtime_checkable
 class Encoder(Protocol):
     """A fitted family that answers through a vector index."""
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue that it was fitted on."""
+        ...
 
     def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items dim"]:
         """One vector an item of the catalogue, those unknown at training time included; all of one length."""

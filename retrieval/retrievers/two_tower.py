@@ -76,6 +76,10 @@ class TwoTower:
     config: TwoTowerConfig
     fitted: State
 
+    @property
+    def n_items(self) -> int:
+        return len(self.fitted.arrays["features.offsets"]) - 1
+
     def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
         """Vectors of equal length: one more number makes up what each is short of the longest.
 

@@ -33,6 +33,33 @@ class Release:
         return self.manifest.without(REPORT).digest
 
     @property
+    def decision(self) -> str:
+        """What its acceptance tests and the gate came to: promote, hold or refuse."""
+        return str(self.facts["decision"])
+
+    @property
+    def reasons(self) -> list[str]:
+        return list(self.facts["reasons"])
+
+    @property
+    def compared_with(self) -> str | None:
+        """The release that was live when the gate judged it."""
+        found: str | None = self.facts["compared_with"]
+        return found
+
+    def require_sound(self) -> None:
+        """Raise unless it passed its acceptance tests: one that did not may never be read.
+
+        Raises:
+            ReleaseError: with what it failed.
+        """
+        if self.decision == "refuse":
+            raise ReleaseError(
+                f"release {self.id} was refused and can never become live: {' '.join(self.reasons)} "
+                "Mend the cause and run its night again."
+            )
+
+    @property
     def n_bytes(self) -> int:
         return self.manifest.size
 
@@ -75,6 +102,8 @@ def as_json(release: Release) -> dict[str, Any]:
         "day": release.day.isoformat(),
         "parent": release.parent,
         "recipe": release.recipe,
+        "decision": release.decision,
+        "compared_with": release.compared_with,
         "digest": release.digest,
         "n_bytes": release.n_bytes,
         "uri": release.uri,

@@ -18,6 +18,7 @@ from storage.releases.release import Release, read_release
 from storage.releases.retention import PINS, Pins, Swept, sweep
 
 _NEWEST = 5
+_HELD = {"hold": "the gate held it", "refuse": "it was refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +145,24 @@ class ReleaseStore:
             raise ReleaseError(f"release {id_} is torn: {error}") from error
         return release
 
-    def promote(self, id_: str, *, at: dt.datetime, who: str, why: str, by_hand: bool = False) -> Promotion:
-        """Make a verified release the live one, unless that moves `current` to an earlier day or a person holds it.
+    def promote(
+        self, id_: str, *, at: dt.datetime, who: str, why: str, by_hand: bool = False, approved: bool = False
+    ) -> Promotion:
+        """Make a verified release the live one, unless a rule keeps it from that.
+
+        It never moves `current` to an earlier day. A release that the gate held needs a person: `approved`, or one who
+        does it `by_hand`, which also ends the hold of a former rollback and asks not what it was compared with.
 
         Raises:
-            ReleaseError: when it is torn, or somebody else moved `current` at the same time.
+            ReleaseError: when it is torn, was refused by an acceptance test, or somebody else moved `current` at the
+                same time.
         """
         start = time.monotonic()
         release = self.verify(id_)
+        if by_hand:
+            release.require_sound()
+        elif release.decision == "refuse" or (release.decision == "hold" and not approved):
+            return Promotion(False, f"{_HELD[release.decision]}: {' '.join(release.reasons)}")
         pointer, tag = self._pointed()
         if pointer is not None:
             if pointer.release == id_ and not (by_hand and pointer.held):
@@ -161,6 +172,9 @@ class ReleaseStore:
                 return Promotion(False, f"a person went back to {pointer.release}, which is held; {cure}")
             if (live := self.get(pointer.release)).day > release.day:
                 return Promotion(False, f"the live release {live.id} is of a later day")
+        if not by_hand and (beside := pointer.release if pointer else None) != release.compared_with:
+            former = release.compared_with or "none"
+            return Promotion(False, f"{beside} is live now, it was compared with {former}; run its night again")
         self._move(release, "promote", pointer, tag, held=False, at=_later(at, start), who=who, why=why)
         return Promotion(True, "it became live")
 
@@ -188,6 +202,7 @@ class ReleaseStore:
                 f"release {self.current_id()} is the first: there is none to go back to. Name one with --to ID."
             )
         release = self.verify(target)
+        release.require_sound()
         tag = tagged[1] if tagged else None
         self._move(release, "rollback", pointer, tag, held=hold, at=_later(at, start), who=who, why=why)
         return release

@@ -52,7 +52,7 @@ def test_recall_and_ndcg_are_their_definitions(cases: Cases, k: int) -> None:
 @given(CASES, st.integers(1, 12))
 def test_coverage_is_the_share_of_items_that_anybody_was_shown(cases: Cases, k: int) -> None:
     shown = {item for ranking, _ in cases for item in ranking[:k]}
-    assert metrics.coverage(arrays(cases)[0], N_ITEMS, k) == len(shown) / N_ITEMS
+    assert metrics.breadth(metrics.shown(arrays(cases)[0], N_ITEMS, k)) == len(shown) / N_ITEMS
 
 
 def test_known_rankings_have_known_scores() -> None:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from markup import EVIL, EVIL_ATTRIBUTE, Page, assert_fetches_nothing
 
-from retrieval.reporting import CheckResult, NightReport, RowCounts, SampleItem, SampleUser, StageTime, render, timeline
+from retrieval.reporting import (
+    CheckResult,
+    Judgement,
+    NightReport,
+    RowCounts,
+    SampleItem,
+    SampleUser,
+    StageTime,
+    render,
+    timeline,
+)
 from retrieval.reporting import verdict as verdict_of
 from retrieval.wording import against_popularity
 
@@ -43,6 +53,15 @@ def check(rule: str, *, passed: bool = True, severity: str = "block", cure: str 
     )
 
 
+def release_check(rule: str, **changes: Any) -> CheckResult:
+    return dataclasses.replace(check(rule), **({"kind": "release", "about": "continuity"} | changes))
+
+
+def difference(**changes: Any) -> dict[str, Any]:
+    found = {"metric": "recall@100", "of": "blend", "segment": "everybody", "n_users": 912, "live": 0.2201}
+    return found | {"candidate": 0.2134, "change": {"mean": -0.0067, "low": -0.009, "high": -0.0041}} | changes
+
+
 @pytest.fixture
 def night() -> NightReport:
     return NightReport(
@@ -58,6 +77,7 @@ def night() -> NightReport:
         reasons={"missing_user": 7, "unknown_item": 21},
         reason_meanings={"missing_user": "the row has no user_id", "unknown_item": "the item was in no catalogue"},
         checks=[check("n_rows"), check("null_share")],
+        judgement=Judgement("promote", "r-before", [release_check("churn")], [difference()]),
         scores=scores(),
         history=[{"day": "2017-09-30", "scores": scores(0.8)}, {"day": "2017-10-01", "scores": scores(0.9)}],
         indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
@@ -164,8 +184,8 @@ def test_charts_name_every_source_in_text(night: NightReport) -> None:
 def test_verdict_compares_the_blend_with_popularity_on_new_pairs(night: NightReport) -> None:
     found = verdict_of(night)
     assert found.tone == "good"
-    assert found.sentences[0] == "All 2 checks passed."
-    assert "3.00 times that of popularity (95 % interval 2.80 to 3.22): better than popularity" in found.sentences[1]
+    assert found.sentences[1] == "All 2 checks passed."
+    assert "3.00 times that of popularity (95 % interval 2.80 to 3.22): better than popularity" in found.sentences[2]
 
 
 def with_ratio(night: NightReport, ratio: dict[str, float] | None) -> list[dict[str, Any]]:

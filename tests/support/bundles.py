@@ -20,6 +20,7 @@ def day_of(offset: int) -> dt.date:
 def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Path], None]:
     def fill(folder: Path) -> None:
         facts = {"day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc", "id": payload}
+        facts |= {"decision": "promote", "reasons": [], "compared_with": parent}
         (folder / RELEASE).write_text(json.dumps(facts, indent=1))
         (folder / RECIPE).write_text('{"sources": {"knn": {"kind": "item_knn"}}}')
         (folder / REPORT).write_text(f"<p>{payload}</p>")

@@ -1,0 +1,94 @@
+"""Acceptance tests of a candidate: its parts fit each other, answer as they should, and are as large as they were."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.dataset import day_number
+from retrieval.domain import UNKNOWN, Dataset
+from retrieval.queries import ask
+from retrieval.recommender import serving_dataset
+from retrieval.seeds import generator
+from retrieval.soundness import WHOLE, Reading, differing_ids, read_source
+from storage.bundle import SOURCES
+from storage.manifest import Manifest
+from storage.reader import read_display_ids
+from storage.refs import Ref
+from storage.releases import Release
+from tasks.checks import write_checks
+from tasks.prepare import read_dataset, read_held_out
+from tasks.run import Night, stage
+from tasks.sources import SourceRefs
+from validation.candidates import judge_readings
+
+
+@stage("accept", minutes=60)
+def accept(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs], live: Release | None) -> Ref:
+    """Judge the candidate as it will be served: on the day after its own."""
+    recipe = night.recipe
+
+    def make(folder: Path) -> dict[str, Any]:
+        dataset = _as_served(night, prepared)
+        readings = [Reading("missing_ids", WHOLE, differing_ids(_ids(dataset), read_display_ids(prepared.path)))]
+        users = _asking(dataset, recipe.acceptance.n_users, recipe.seed)
+        queries, allowed = ask(dataset, users).without_seen(), _allowed(night, dataset)
+        for name, source in sources.items():
+            rng = generator(recipe.seed, "accept", name)
+            readings += read_source(name, source.restore(recipe, name), queries, allowed, rng)
+        if live is not None:
+            readings += _sizes(dataset, sources, live)
+        checks = judge_readings(readings, recipe.acceptance, night.day)
+        write_checks(folder, {"acceptance": checks})
+        return {"n_checks": len(checks), "n_failed": sum(not check.passed for check in checks)}
+
+    inputs = [prepared] + [ref for source in sources.values() for ref in source.refs]
+    serving = [recipe.serving.blocked_items, recipe.serving.blocked_topics]
+    families = {name: config.model_dump() for name, config in recipe.sources.items()}
+    section = [recipe.acceptance.model_dump(), recipe.seed, families, serving, live.id if live else None]
+    return night.once("accept", inputs, section, make).ref
+
+
+def _as_served(night: Night, prepared: Ref) -> Dataset:
+    learnt = read_dataset(prepared, night.day)
+    today = read_held_out(prepared)
+    return serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
+
+
+def _ids(dataset: Dataset) -> list[str]:
+    ids: list[str] = dataset.catalogue.ids.ids.to_pylist()
+    return ids
+
+
+def _asking(dataset: Dataset, n_users: int, seed: int) -> np.ndarray:
+    active = np.flatnonzero(np.diff(dataset.histories.offsets))
+    return np.sort(generator(seed, "accept", "users").permutation(active)[:n_users])
+
+
+def _allowed(night: Night, dataset: Dataset) -> np.ndarray:
+    """Which items may be shown, read from the recipe's own lists and the items' dates rather than from any mask."""
+    catalogue, serving = dataset.catalogue, night.recipe.serving
+    allowed = (catalogue.available_from <= dataset.day) & (catalogue.available_until >= dataset.day)
+    blocked = catalogue.ids.rows(list(serving.blocked_items))
+    allowed[blocked[blocked != UNKNOWN]] = False
+    topics = catalogue.topic_names.rows(list(serving.blocked_topics))
+    allowed[catalogue.topics.owners()[np.isin(catalogue.topics.values, topics)]] = False
+    return allowed
+
+
+def _sizes(dataset: Dataset, sources: Mapping[str, SourceRefs], live: Release) -> list[Reading]:
+    """The candidate's counts as ratios to the live release's; one that the live release never wrote is not asked."""
+    counted = {"item_ratio": (len(dataset.catalogue), "n_items"), "user_ratio": (len(dataset.people), "n_users")}
+    readings = [Reading(rule, WHOLE, n / max(live.facts[fact], 1)) for rule, (n, fact) in counted.items()]
+    theirs = {name: _bytes_of(live, name) for name in sources}
+    ours = {name: sum(Manifest.read(ref.path).size for ref in source.refs) for name, source in sources.items()}
+    both = [name for name, size in theirs.items() if size]
+    if both:
+        ratio = sum(ours[name] for name in both) / sum(theirs[name] for name in both)
+        readings.append(Reading("bytes_ratio", WHOLE, ratio))
+    return readings
+
+
+def _bytes_of(live: Release, source: str) -> int:
+    return sum(entry.size for entry in live.manifest.files if entry.path.startswith(f"{SOURCES}/{source}/"))

@@ -1,0 +1,112 @@
+"""The candidate and the live release asked about the same newest day, which neither has seen."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from retrieval.blend import BLEND
+from retrieval.comparison import (
+    Difference,
+    Groups,
+    churn,
+    compare_blends,
+    compare_sources,
+    fresh_items,
+    score_shift,
+    tail_items,
+)
+from retrieval.dataset import day_number
+from retrieval.domain import Candidates, Dataset
+from retrieval.evaluation import Holdout
+from retrieval.recommender import Recommender, answer
+from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
+from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.seeds import generator
+from retrieval.segments import segments
+from retrieval.soundness import WHOLE, Reading
+from retrieval.translation import Translation
+from storage.bundle import DIFFERENCES
+from storage.reader import open_release, read_scores
+from storage.refs import Ref
+from storage.releases import Release
+from tasks.checks import write_checks
+from tasks.evaluate import K, read_answers
+from tasks.prepare import read_dataset, read_held_out
+from tasks.run import Night, stage
+from validation.candidates import judge_readings
+from validation.gate import judge_differences, judge_floors
+from validation.verdict import Check
+
+
+@stage("compare", minutes=60)
+def compare(night: Night, prepared: Ref, scored: Ref, live: Release | None) -> Ref:
+    """What users would lose or gain by the candidate; without a live release, whether it reaches the floors."""
+    recipe = night.recipe
+
+    def make(folder: Path) -> dict[str, Any]:
+        differences: list[Difference] = []
+        if live is None:
+            continuity: list[Check] = []
+            gate = judge_floors(_served_scores(night, scored), recipe.gate, night.day)
+        else:
+            differences, readings = _beside(night, prepared, scored, open_release(night.store.fetch(live.id)))
+            continuity = judge_readings(readings, recipe.acceptance, night.day)
+            gate = judge_differences(differences, recipe.gate, night.day)
+        (folder / DIFFERENCES).write_text(json.dumps([asdict(found) for found in differences], indent=1))
+        write_checks(folder, {"acceptance": continuity, "gate": gate})
+        return {"n_differences": len(differences), "n_failed": sum(not c.passed for c in [*continuity, *gate])}
+
+    section = [recipe.gate.model_dump(), recipe.acceptance.model_dump(), recipe.seed, live.id if live else None]
+    return night.once("compare", [prepared, scored], section, make).ref
+
+
+def _served_scores(night: Night, scored: Ref) -> dict[str, float]:
+    served = (BLEND, night.recipe.serving.pairs)
+    found = next(score for score in read_scores(scored.path) if (score["source"], score["pairs"]) == served)
+    return {
+        RECALL: found["recall_at_100"]["mean"],
+        NDCG: found["ndcg_at_10"]["mean"],
+        COVERAGE: found["coverage_at_100"],
+        SPREAD: found["p90_coverage_at_100"],
+    }
+
+
+def _beside(night: Night, prepared: Ref, scored: Ref, live: Recommender) -> tuple[list[Difference], list[Reading]]:
+    recipe, dataset = night.recipe, read_dataset(prepared, night.day)
+    everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
+    holdout = everything.both()[recipe.serving.pairs]
+    ours, theirs = read_answers(scored, recipe.sources), _asked(live, dataset, holdout)
+    rng = generator(recipe.seed, "gate")
+    groups = _groups(night, dataset, holdout)
+    differences = compare_blends(theirs[BLEND], ours[BLEND], holdout, groups, recipe.gate, rng)
+    differences += compare_sources(_only_sources(theirs), _only_sources(ours), holdout, recipe.gate, rng)
+    return differences, [
+        Reading("churn", WHOLE, churn(theirs[BLEND], ours[BLEND])),
+        *(
+            Reading("score_shift", name, score_shift(theirs[name], ours[name]))
+            for name in recipe.sources
+            if isinstance(live.sources.get(name), IndexedRetriever)
+        ),
+    ]
+
+
+def _asked(live: Recommender, dataset: Dataset, holdout: Holdout) -> dict[str, Candidates]:
+    """What the live release answers, in the candidate's rows."""
+    translation = Translation.between(dataset, live.dataset)
+    found = answer(live.sources, live.blend, translation.question(holdout.queries), K)
+    return {name: translation.answer(ranking) for name, ranking in found.items()}
+
+
+def _groups(night: Night, dataset: Dataset, holdout: Holdout) -> Groups:
+    n_items, config = len(dataset.catalogue), night.recipe.gate
+    return Groups(
+        fresh_items(dataset.catalogue, day_number(night.day), config.fresh_days),
+        tail_items(dataset.histories, n_items),
+        segments(holdout.queries, dataset.people, config.segments),
+    )
+
+
+def _only_sources(found: Mapping[str, Candidates]) -> dict[str, Candidates]:
+    return {name: ranking for name, ranking in found.items() if name != BLEND}
