@@ -120,7 +120,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
 def _judge(night: Night, parts: Parts) -> Judged:
     """Acceptance tests, and the same questions to the candidate and to the live release."""
     live = parts.incumbent(night)
-    accepted = accept(night, parts.prepared, parts.sources, live)
+    accepted = accept(night, parts.prepared, parts.encoded, parts.sources, live)
     compared = compare(night, parts.prepared, parts.scored, live)
     return Judged(live.id if live else None, accepted, compared)
 

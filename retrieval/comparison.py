@@ -116,13 +116,26 @@ def churn(live: Candidates, candidate: Candidates, k: int = 10) -> float:
 
 
 def score_shift(live: Candidates, candidate: Candidates, k: int = 10) -> float:
-    """Greatest distance between the cumulative distributions of both systems' first k scores (Kolmogorov-Smirnov)."""
-    one, two = (np.sort(found.scores[:, :k][found.items[:, :k] != UNKNOWN]) for found in (live, candidate))
+    """Greatest distance between the cumulative distributions of both systems' first k scores (Kolmogorov-Smirnov).
+
+    Each system's scores are first centred on their median and scaled by their quartiles: where they begin and how wide
+    they are says nothing of a ranking, and every training chooses both anew.
+    """
+    one, two = (
+        np.sort(_standardised(found.scores[:, :k][found.items[:, :k] != UNKNOWN])) for found in (live, candidate)
+    )
     if not len(one) or not len(two):
         return float(len(one) != len(two))
     at = np.concatenate([one, two])
-    shares = (np.searchsorted(part, at, side="right") / len(part) for part in (one, two))
-    return float(np.abs(next(shares) - next(shares)).max())
+    shares = [np.searchsorted(part, at, side="right") / len(part) for part in (one, two)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    if not len(scores):
+        return scores
+    low, middle, high = np.quantile(scores.astype(np.float64), [0.25, 0.5, 0.75])
+    return (scores - middle) / max(high - low, 1e-9)
 
 
 def _columns(live: Candidates, candidate: Candidates, holdout: Holdout, groups: Groups) -> Iterator[Column]:

@@ -43,6 +43,13 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
             "max_item_ratio",
             _CATALOGUE.format("min_item_ratio and max_item_ratio"),
         ),
+        "eligible_ratio": ReleaseRule(
+            "size",
+            "items that may be shown the day after, as a ratio to the live release's",
+            "min_item_ratio",
+            "max_item_ratio",
+            _CATALOGUE.format("min_item_ratio and max_item_ratio"),
+        ),
         "user_ratio": ReleaseRule(
             "size",
             "users, as a ratio to the live release's",
@@ -81,6 +88,9 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
         "foreign_vectors": ReleaseRule(
             "index", "items whose vector in the index is not the one beside it", None, "most_missing", _AGAIN
         ),
+        "stale_vectors": ReleaseRule(
+            "vectors", "items whose vector is not what this model makes of them", None, "most_missing", _AGAIN
+        ),
         "not_finite": ReleaseRule(
             "vectors",
             "numbers of the vectors that are NaN or infinite",
@@ -110,7 +120,7 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
         ),
         "score_shift": ReleaseRule(
             "continuity",
-            "distance between the distributions of users' first ten scores and the live release's (Kolmogorov-Smirnov)",
+            "distance between the shapes of users' first ten scores and the live release's (Kolmogorov-Smirnov)",
             None,
             "max_score_shift",
             "If the source was changed on purpose, raise acceptance.max_score_shift for one night.",
@@ -136,7 +146,7 @@ class AcceptanceConfig(FrozenModel):
     min_norm: float = Field(default=1e-3, ge=0)
     max_norm: float = Field(default=1e3, gt=0)
     max_churn: Share = 0.9
-    max_score_shift: Share = 0.9
+    max_score_shift: Share = 0.5
     n_users: int = Field(default=1000, ge=1)
     """Users that each source is asked for, and items asked with their own vector."""
     severity: dict[str, Severity] = Field(default_factory=dict)

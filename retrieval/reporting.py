@@ -20,6 +20,7 @@ FACTS = {
     "n_users": "users known",
     "n_events_before": "events learnt from",
     "n_events_of_day": "events of the day",
+    "n_eligible_items": "items that may be shown the day after",
     "n_fresh_items": "fresh items",
     "n_texts": "distinct texts",
     "n_encoded": "texts encoded this night",

@@ -7,13 +7,15 @@ import faiss
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from retrieval.domain import UNKNOWN, Candidates, Queries
+from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries
 from retrieval.index import VectorIndex, recall_at_10
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
 
 BLOCK = 8192
 K = 100
+SAME = 1e-3
+"""Vectors that differ by less than this share of their length are the same to within rounding."""
 WHOLE = "release"
 """What a reading is of that belongs to no single source."""
 
@@ -47,6 +49,18 @@ def read_source(
     alike = source.similar(chosen, queries.take(np.arange(len(chosen))), K)
     found.append(Reading("forbidden_answers", f"{name}, similar items", forbidden(alike, allowed)))
     return found + read_index(name, source.index, probes, chosen, n_items)
+
+
+def stale_vectors(source: IndexedRetriever, dataset: Dataset) -> int:
+    """How many items have another vector than the source's own tower gives: towers of one training, vectors of another.
+
+    `dataset` is what the source was fitted on, with its text vectors.
+    """
+    made, kept = source.encoder.embed_items(dataset), np.asarray(source.index.vectors)
+    if made.shape != kept.shape:
+        return max(len(made), len(kept))
+    apart = np.linalg.norm(made - kept, axis=1)
+    return int((~(apart <= SAME * np.linalg.norm(made, axis=1))).sum())
 
 
 def read_index(

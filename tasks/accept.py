@@ -1,6 +1,7 @@
 """Acceptance tests of a candidate: its parts fit each other, answer as they should, and are as large as they were."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN, Dataset
 from retrieval.queries import ask
 from retrieval.recommender import serving_dataset
+from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
-from retrieval.soundness import WHOLE, Reading, differing_ids, read_source
+from retrieval.soundness import WHOLE, Reading, differing_ids, read_source, stale_vectors
 from storage.bundle import SOURCES
 from storage.manifest import Manifest
 from storage.reader import read_display_ids
 from storage.refs import Ref
 from storage.releases import Release
 from tasks.checks import write_checks
+from tasks.encode import read_text_vectors
 from tasks.prepare import read_dataset, read_held_out
 from tasks.run import Night, stage
 from tasks.sources import SourceRefs
@@ -25,7 +28,7 @@ from validation.candidates import judge_readings
 
 
 @stage("accept", minutes=60)
-def accept(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs], live: Release | None) -> Ref:
+def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, SourceRefs], live: Release | None) -> Ref:
     """Judge the candidate as it will be served: on the day after its own."""
     recipe = night.recipe
 
@@ -34,16 +37,19 @@ def accept(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs], live:
         readings = [Reading("missing_ids", WHOLE, differing_ids(_ids(dataset), read_display_ids(prepared.path)))]
         users = _asking(dataset, recipe.acceptance.n_users, recipe.seed)
         queries, allowed = ask(dataset, users).without_seen(), _allowed(night, dataset)
-        for name, source in sources.items():
-            rng = generator(recipe.seed, "accept", name)
-            readings += read_source(name, source.restore(recipe, name), queries, allowed, rng)
+        learnt = replace(read_dataset(prepared, night.day), text_vectors=read_text_vectors(encoded))
+        for name, refs in sources.items():
+            source, rng = refs.restore(recipe, name), generator(recipe.seed, "accept", name)
+            readings += read_source(name, source, queries, allowed, rng)
+            if isinstance(source, IndexedRetriever):
+                readings.append(Reading("stale_vectors", name, stale_vectors(source, learnt)))
         if live is not None:
             readings += _sizes(dataset, sources, live)
         checks = judge_readings(readings, recipe.acceptance, night.day)
         write_checks(folder, {"acceptance": checks})
         return {"n_checks": len(checks), "n_failed": sum(not check.passed for check in checks)}
 
-    inputs = [prepared] + [ref for source in sources.values() for ref in source.refs]
+    inputs = [prepared, encoded] + [ref for source in sources.values() for ref in source.refs]
     serving = [recipe.serving.blocked_items, recipe.serving.blocked_topics]
     families = {name: config.model_dump() for name, config in recipe.sources.items()}
     section = [recipe.acceptance.model_dump(), recipe.seed, families, serving, live.id if live else None]
@@ -78,9 +84,13 @@ def _allowed(night: Night, dataset: Dataset) -> np.ndarray:
 
 
 def _sizes(dataset: Dataset, sources: Mapping[str, SourceRefs], live: Release) -> list[Reading]:
-    """The candidate's counts as ratios to the live release's; one that the live release never wrote is not asked."""
-    counted = {"item_ratio": (len(dataset.catalogue), "n_items"), "user_ratio": (len(dataset.people), "n_users")}
-    readings = [Reading(rule, WHOLE, n / max(live.facts[fact], 1)) for rule, (n, fact) in counted.items()]
+    """The candidate's counts as ratios to the live release's; bytes of the sources that both have."""
+    n_eligible = int(dataset.catalogue.eligible(dataset.day).sum())
+    readings = [
+        Reading("item_ratio", WHOLE, len(dataset.catalogue) / max(live.facts["n_items"], 1)),
+        Reading("eligible_ratio", WHOLE, n_eligible / max(live.facts["n_eligible_items"], 1)),
+        Reading("user_ratio", WHOLE, len(dataset.people) / max(live.facts["n_users"], 1)),
+    ]
     theirs = {name: _bytes_of(live, name) for name in sources}
     ours = {name: sum(Manifest.read(ref.path).size for ref in source.refs) for name, source in sources.items()}
     both = [name for name, size in theirs.items() if size]

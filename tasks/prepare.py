@@ -40,6 +40,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
             "n_users": len(people),
             "n_events_before": histories.n_events,
             "n_events_of_day": day_itself.n_events,
+            "n_eligible_items": int(catalogue.eligible(day_number(day) + 1).sum()),
             "n_fresh_items": int(catalogue.fresh(day_number(day)).sum()),
             "n_texts": len(catalogue.texts),
         }

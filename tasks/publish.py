@@ -166,6 +166,7 @@ def _facts(night: Night, parts: Parts, judged: Judged, id_: str) -> dict[str, ob
         "code": code_digest(),
         "logs": parts.prepared.digest,
         "n_items": counts["n_items"],
+        "n_eligible_items": counts["n_eligible_items"],
         "n_users": counts["n_users"],
     }
 

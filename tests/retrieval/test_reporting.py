@@ -96,7 +96,7 @@ def bare(night: NightReport) -> NightReport:
         for field in dataclasses.fields(night)
         if isinstance(getattr(night, field.name), (list, dict))
     }
-    return dataclasses.replace(night, parent=None, **nothing)
+    return dataclasses.replace(night, parent=None, judgement=Judgement("promote", None, [], []), **nothing)
 
 
 def text_of(report: NightReport) -> str:

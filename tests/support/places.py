@@ -75,3 +75,16 @@ def land(folder: Path, kind: str, day: dt.date, table: pa.Table) -> None:
     target = folder / kind / f"day={day}"
     target.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, target / "part-0.parquet")
+
+
+def place_of(root: Path, world: World) -> Place:
+    """All days of a world landed, nothing loaded."""
+    landing, recipe = root / "landing", root / "quick.toml"
+    land(landing, "users", world.days[0], world.users)
+    for day in world.days:
+        land(landing, "events", day, world.events(day))
+        items = world.landed_items(day)
+        if items.num_rows:
+            land(landing, "items", day, items)
+    recipe.write_text(QUICK_RECIPE)
+    return Place(world, Lake(root / "lake"), landing, recipe)

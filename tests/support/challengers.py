@@ -1,0 +1,78 @@
+"""Candidates for one night that are worse than they look, or exactly as good, and what becomes of them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage.bundle import VECTORS
+from storage.refs import Ref
+from tasks.accept import accept
+from tasks.build_index import build_index
+from tasks.checks import Judged
+from tasks.compare import compare
+from tasks.embed import embed
+from tasks.evaluate import evaluate
+from tasks.publish import Parts
+from tasks.run import Night
+from tasks.sources import SourceRefs
+from tasks.train import train
+
+SOURCE = "two_tower"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A finished night, whose release is live, and candidates beside it."""
+
+    night: Night
+    parts: Parts
+
+    def judge(self, sources: dict[str, SourceRefs]) -> Judged:
+        """What the acceptance tests and the gate say of a candidate of these sources."""
+        night, prepared = self.night, self.parts.prepared
+        live = night.store.current()
+        scored = evaluate.fn(night, prepared, sources)
+        return Judged(
+            live.id,
+            accept.fn(night, prepared, self.parts.encoded, sources, live),
+            compare.fn(night, prepared, scored, live),
+        )
+
+    def shuffled(self) -> Judged:
+        """Every vector belongs to another item, in the index as well."""
+        own = self._own
+
+        def make(folder: Path) -> dict[str, Any]:
+            vectors = np.load(own.vectors.path / VECTORS)
+            np.save(folder / VECTORS, np.random.default_rng(1).permutation(vectors))
+            return {}
+
+        vectors = self.night.once("embed-shuffled", [own.vectors], "shuffled", make).ref
+        index = build_index.fn(self.night, self.parts.prepared, SOURCE, own.model, vectors)
+        return self.judge(self._with(SourceRefs(own.model, vectors, index)))
+
+    def stale_tower(self) -> Judged:
+        """The query tower is of another training than the items' vectors."""
+        own, other = self._own, self._trained(seed=99)
+        return self.judge(self._with(replace(own, model=other)))
+
+    def equal(self, seed: int) -> Judged:
+        """The same recipe by another seed."""
+        model = self._trained(seed)
+        vectors = embed.fn(self.night, self.parts.prepared, self.parts.encoded, SOURCE, model)
+        assert vectors is not None
+        index = build_index.fn(self.night, self.parts.prepared, SOURCE, model, vectors)
+        return self.judge(self._with(SourceRefs(model, vectors, index)))
+
+    @property
+    def _own(self) -> Any:
+        return self.parts.sources[SOURCE]
+
+    def _trained(self, seed: int) -> Ref:
+        night = replace(self.night, recipe=self.night.recipe.model_copy(update={"seed": seed}))
+        return train.fn(night, self.parts.prepared, self.parts.encoded, SOURCE, None)
+
+    def _with(self, source: SourceRefs) -> dict[str, SourceRefs]:
+        return dict(self.parts.sources) | {SOURCE: source}
