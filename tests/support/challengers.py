@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from storage.artifacts import Make
 from storage.bundle import VECTORS
 from storage.refs import Ref
 from tasks.accept import accept
@@ -49,17 +50,26 @@ class Challenge:
             np.save(folder / VECTORS, np.random.default_rng(1).permutation(vectors))
             return {}
 
-        vectors = self.night.once("embed-shuffled", [own.vectors], "shuffled", make).ref
-        index = build_index.fn(self.night, self.parts.prepared, SOURCE, own.model, vectors)
-        return self.judge(self._with(SourceRefs(own.model, vectors, index)))
+        return self._of_vectors("shuffled", make)
 
     def stale_tower(self) -> Judged:
-        """The query tower is of another training than the items' vectors."""
-        own, other = self._own, self._trained(seed=99)
-        return self.judge(self._with(replace(own, model=other)))
+        """The towers are of the night before, or of another training where there was none; the vectors are today's."""
+        former = self._warm() or self._trained(seed=99)
+        return self.judge(self._with(replace(self._own, model=former)))
+
+    def half(self) -> Judged:
+        """Vectors and index end in the middle of the catalogue."""
+        own = self._own
+
+        def make(folder: Path) -> dict[str, Any]:
+            vectors = np.load(own.vectors.path / VECTORS)
+            np.save(folder / VECTORS, vectors[: len(vectors) // 2])
+            return {}
+
+        return self._of_vectors("half", make)
 
     def equal(self, seed: int) -> Judged:
-        """The same recipe by another seed."""
+        """The same recipe by another seed, from the same release."""
         model = self._trained(seed)
         vectors = embed.fn(self.night, self.parts.prepared, self.parts.encoded, SOURCE, model)
         assert vectors is not None
@@ -70,9 +80,19 @@ class Challenge:
     def _own(self) -> Any:
         return self.parts.sources[SOURCE]
 
+    def _of_vectors(self, name: str, make: Make) -> Judged:
+        own = self._own
+        vectors = self.night.once(f"embed-{name}", [own.vectors], name, make).ref
+        index = build_index.fn(self.night, self.parts.prepared, SOURCE, own.model, vectors)
+        return self.judge(self._with(SourceRefs(own.model, vectors, index)))
+
+    def _warm(self) -> Ref | None:
+        store, parent = self.night.store, self.parts.parent
+        return store.model(store.get(parent), SOURCE, "two_tower") if parent else None
+
     def _trained(self, seed: int) -> Ref:
         night = replace(self.night, recipe=self.night.recipe.model_copy(update={"seed": seed}))
-        return train.fn(night, self.parts.prepared, self.parts.encoded, SOURCE, None)
+        return train.fn(night, self.parts.prepared, self.parts.encoded, SOURCE, self._warm())
 
     def _with(self, source: SourceRefs) -> dict[str, SourceRefs]:
         return dict(self.parts.sources) | {SOURCE: source}
