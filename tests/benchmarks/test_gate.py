@@ -13,7 +13,7 @@ from flows.settings import Settings
 from storage.datasets import import_dataset
 from validation.gate import decide
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600), pytest.mark.usefixtures("prefect_server")]
 DATASET = "complete-journey"
 HISTORY = (dt.date(2017, 1, 1), dt.date(2017, 9, 29))
 NIGHTS = (dt.date(2017, 9, 30), dt.date(2017, 10, 1))
