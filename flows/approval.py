@@ -12,7 +12,8 @@ from retrieval.errors import ReleaseError
 from tasks.publish import Published, promote_approved
 from tasks.run import Night
 
-HOURS = 12
+POLL_SECONDS = 10
+HOURS = 12.0
 """How long a run waits; after that the release stays held, and `lamplighter releases promote` still makes it live."""
 
 
@@ -42,7 +43,9 @@ def decided_by_a_person(night: Night, held: Published) -> Published:
     description = f"## {held.release.id} is held\n\n{held.reason}\n\nReport: `{held.folder}`\n"
     try:
         answer = pause_flow_run(
-            wait_for_input=Approval.with_initial_data(description=description, approve=False), timeout=3600 * HOURS
+            wait_for_input=Approval.with_initial_data(description=description, approve=False),
+            timeout=int(3600 * HOURS),
+            poll_interval=POLL_SECONDS,
         )
     except FlowPauseTimeout:
         return held

@@ -31,7 +31,7 @@ def list_releases(lake: Lake = None, releases: Releases = None, json: Json = Fal
     if json:
         console.print_json(found)
         return
-    columns = ("id", "day", "recipe", "n_bytes", "parent", "is_live", "is_pinned")
+    columns = ("id", "day", "recipe", "decision", "n_bytes", "parent", "is_live", "is_pinned")
     console.print_table(f"Releases in {store.uri}", columns, [[entry[name] for name in columns] for entry in found])
 
 

@@ -74,8 +74,24 @@ def release_as_json(release: Release, folder: Path, *, is_live: bool) -> dict[st
 def show_release(found: dict[str, Any]) -> None:
     """One release in a few lines and a table."""
     console.print_facts(
-        {name: found[name] for name in ("id", "is_live", "day", "recipe", "parent", "digest", "n_bytes", "report")}
+        {
+            name: found[name]
+            for name in (
+                "id",
+                "is_live",
+                "decision",
+                "day",
+                "recipe",
+                "parent",
+                "compared_with",
+                "digest",
+                "n_bytes",
+                "report",
+            )
+        }
     )
+    for reason in found["facts"]["reasons"]:
+        console.out.print(f"why            {reason}", soft_wrap=True)
     for source, quality in found["indexes"].items():
         console.out.print(
             f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}"

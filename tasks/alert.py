@@ -16,6 +16,12 @@ from tasks.run import stage
 
 FAILED, WARNED = "lamplighter.rule.failed", "lamplighter.rule.warned"
 """The events' names: of a rule that blocks, of one that warns."""
+KEPT_BACK = {"hold": "lamplighter.release.held", "refuse": "lamplighter.release.refused"}
+"""The event's name by what became of a release that its own tests or the gate kept from being live."""
+CURES = {
+    "hold": "Read the report; `lamplighter releases promote ID` makes it live all the same.",
+    "refuse": "Mend the cause and run the night again; the live release stands.",
+}
 
 
 @stage("alert", minutes=5)
@@ -48,9 +54,22 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
 
 @stage("announce", minutes=5)
 def announce(published: Published, ingested: Ingested) -> None:
-    """Leave the night's key figures as artifacts of the run."""
+    """Leave the night's key figures as artifacts of the run, and emit an event where the release was kept back."""
     counted = ", ".join(f"{name} {n:,}" for name, n in ingested.rows()["events"].items())
     release, folder = published.release, published.folder
+    if release.decision in KEPT_BACK and not published.is_live:
+        emit_event(
+            event=KEPT_BACK[release.decision],
+            resource={"prefect.resource.id": "lamplighter.release", "prefect.resource.name": release.id},
+            payload={
+                "day": release.day.isoformat(),
+                "release": release.id,
+                "live": release.compared_with,
+                "reasons": release.reasons,
+                "cure": CURES[release.decision],
+                "link": (folder / REPORT).as_uri(),
+            },
+        )
     verdict = "is live" if published.is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",

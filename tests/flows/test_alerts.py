@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -15,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from flows.backfill import backfill
 from flows.nightly import nightly
 from retrieval.errors import DayRefused
-from tasks.alert import FAILED, WARNED
+from tasks.alert import FAILED, KEPT_BACK, WARNED
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 SECONDS = 60
@@ -81,3 +82,13 @@ def test_a_backfill_tells_of_every_day_it_refuses(place: Place) -> None:
     found = events_of(place, FAILED, 3)
     assert {event["payload"]["day"] for event in found} == {first.isoformat(), second.isoformat()}
     assert "n_rows" in {event["payload"]["rule"] for event in found}
+
+
+def test_a_release_that_the_gate_holds_is_told_with_its_reasons_and_its_report(place: Place) -> None:
+    place.recipe_file.write_text(place.recipe_file.read_text() + "\n[gate.floors]\n'nDCG@10' = 1.0\n")
+    run(place, place.last_day)
+    (event,) = events_of(place, KEPT_BACK["hold"], 1)
+    assert event["payload"]["day"] == place.last_day.isoformat()
+    assert "nDCG@10" in event["payload"]["reasons"][0]
+    assert "releases promote" in event["payload"]["cure"]
+    assert "The gate holds the release" in Path(urlparse(event["payload"]["link"]).path).read_text()
