@@ -89,7 +89,8 @@ def compare_blends(
     columns = list(_columns(live, candidate, holdout, groups))
     changes = _paired(columns, config.n_resamples, config.confidence, rng)
     found = [_difference(column, BLEND, change) for column, change in zip(columns, changes, strict=True)]
-    return found + _coverages(live, candidate, len(groups.fresh), config.confidence, rng)
+    found += _coverages(live, candidate, len(groups.fresh), config.confidence, rng)
+    return sorted(found, key=lambda difference: difference.segment != EVERYBODY)
 
 
 def compare_sources(
@@ -147,7 +148,8 @@ def _columns(live: Candidates, candidate: Candidates, holdout: Holdout, groups: 
     for metric, kept in ((FRESH, groups.fresh), (TAIL, groups.tail)):
         yield _recall(live, candidate, _only(targets, kept), n_items, metric)
     for segment, users in groups.segments.items():
-        yield Column(RECALL, segment, recall.live, recall.candidate, users)
+        if users.any():
+            yield Column(RECALL, segment, recall.live, recall.candidate, users)
 
 
 def _recall(live: Candidates, candidate: Candidates, targets: Ragged, n_items: int, metric: str = RECALL) -> Column:
