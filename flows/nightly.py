@@ -16,6 +16,7 @@ from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.releases import Release
 from tasks.alert import alert, announce
+from tasks.batch import batch
 from tasks.build_index import build_index
 from tasks.embed import embed
 from tasks.encode import encode
@@ -93,7 +94,8 @@ def run_night(night: Night, *, promote: bool) -> NightResult:
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, sources)
-    parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
+    batched = batch(night, prepared, sources)
+    parts = Parts(prepared, encoded, sources, scored, batched, parent.id if parent else None)
     page = report(night, parts, ingested, seconds)
     before_publishing = time.perf_counter()
     done = publish(night, parts, page, promote=promote, at=dt.datetime.now(dt.UTC), who=who_runs())
