@@ -237,10 +237,11 @@ def _leave(code: int) -> None:
 
 
 def _open(settings: Settings, release: str | None) -> tuple[Any, Path]:
+    from storage.bundle import BATCH
     from storage.reader import open_release
 
     store = settings.store
-    folder = store.fetch(release or store.current().id)
+    folder = store.fetch(release or store.current().id, without=BATCH)
     return open_release(folder), folder
 
 

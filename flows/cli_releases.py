@@ -39,10 +39,11 @@ def list_releases(lake: Lake = None, releases: Releases = None, json: Json = Fal
 def show(id: ReleaseId = None, lake: Lake = None, releases: Releases = None, json: Json = False) -> None:
     """One release: what it was made of and how good it is."""
     from flows.status import release_as_json, show_release
+    from storage.bundle import BATCH
 
     store = Settings.given(lake=lake, releases=releases).store
     release = store.get(id) if id else store.current()
-    found = release_as_json(release, store.fetch(release.id), is_live=release.id == store.current_id())
+    found = release_as_json(release, store.fetch(release.id, without=BATCH), is_live=release.id == store.current_id())
     console.print_json(found) if json else show_release(found)
 
 

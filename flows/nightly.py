@@ -18,6 +18,7 @@ from storage.refs import Ref
 from storage.releases import Release
 from tasks.accept import accept
 from tasks.alert import alert, announce
+from tasks.batch import batch
 from tasks.build_index import build_index
 from tasks.checks import Judged
 from tasks.compare import compare
@@ -101,7 +102,8 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, sources)
-    parts = Parts(prepared, encoded, sources, scored, parent.id if parent else None)
+    batched = batch(night, prepared, sources)
+    parts = Parts(prepared, encoded, sources, scored, batched, parent.id if parent else None)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()

@@ -32,6 +32,7 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
         "reasons": dict(result.ingested.reasons),
         "refused_days": _refused(result.ingested),
         "facts": result.facts(),
+        "batch": {name: result.stages["batch"][name] for name in ("n_users", "k", "n_items", "similar_k")},
         "scores": release["scores"],
         "indexes": release["indexes"],
         "report": result.report,
@@ -54,6 +55,11 @@ def show_night(result: NightResult) -> None:
     )
     for source, quality in found["indexes"].items():
         console.out.print(f"index     {source}: recall@10 {quality['recall_at_10']:.4f} of exact search")
+    ahead = result.stages["batch"]
+    console.out.print(
+        f"batch     {ahead['n_users']:,} users with {ahead['k']} items each, "
+        f"{ahead['n_items']:,} items with {ahead['similar_k']} alike"
+    )
     console.scores_table(f"Quality on {found['day']}, which no model has seen", found["scores"])
     _show_judgement(result)
     console.out.print(f"report    {found['report']}", soft_wrap=True)

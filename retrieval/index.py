@@ -11,7 +11,7 @@ from retrieval.domain import Candidates, Queries
 from retrieval.errors import ModelError
 from retrieval.progress import advance
 from retrieval.rules import FrozenModel
-from retrieval.search import keep_allowed, rank_all
+from retrieval.search import BLOCK, keep_allowed, rank_all
 
 
 class IndexConfig(FrozenModel):
@@ -77,7 +77,23 @@ class VectorIndex:
 
     def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The same answer by scoring every item."""
-        return rank_all(queries, k, lambda _, part: vectors[part] @ self.vectors.T)
+        return ExactIndex(self.vectors).answer(vectors, queries, k)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactIndex:
+    """Item vectors that are all compared with every query: misses nothing, and for many queries at once is fast."""
+
+    vectors: Float32[np.ndarray, "items dim"]
+
+    def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
+        """The best k eligible, not excluded items of each query."""
+        room = np.empty((min(BLOCK, len(queries)), len(self.vectors)), np.float32)  # new memory costs a third of a scan
+
+        def score(_: Queries, part: slice) -> Float32[np.ndarray, "queries items"]:
+            return np.matmul(vectors[part], self.vectors.T, out=room[: part.stop - part.start])
+
+        return rank_all(queries, k, score)
 
 
 def build_index(vectors: Float32[np.ndarray, "items dim"], config: IndexConfig) -> VectorIndex:

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from retrieval.batch import BatchConfig
 from retrieval.blend import BLEND, BlendConfig
 from retrieval.errors import RecipeError
 from retrieval.evaluation import Pairs
@@ -68,6 +69,7 @@ class Recipe(FrozenModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
     gate: GateConfig = GateConfig()
+    batch: BatchConfig = BatchConfig()
 
     @property
     def id(self) -> str:
@@ -90,6 +92,13 @@ class Recipe(FrozenModel):
             raise ValueError(f"blend.weights names {sorted(unknown)}, but sources are {sorted(self.sources)}")
         if not any(self.blend.weights.get(name, 1.0) for name in self.sources):
             raise ValueError("blend.weights leaves out every source: give one of them more than 0")
+        return self
+
+    @model_validator(mode="after")
+    def _batch_names_a_source(self) -> Self:
+        known = [*self.sources, BLEND]
+        if self.batch.source not in known:
+            raise ValueError(f"batch.source is {self.batch.source!r}, but there are {known}: name one of them")
         return self
 
     @classmethod

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.blend import BLEND, BlendConfig
-from retrieval.domain import DAY, Candidates, Catalogue, Dataset, Histories, People, Queries, Ragged
-from retrieval.queries import ask
+from retrieval.domain import Candidates, Catalogue, Dataset, Histories, People, Queries
+from retrieval.queries import ask, ask_about
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
 
@@ -39,25 +39,7 @@ class Recommender:
             UnknownId: for an item that the release does not know.
         """
         items = np.array([self.dataset.catalogue.ids.row(id_) for id_ in item_ids], np.int32)
-        queries = self._about(items)
-        for source in self.sources.values():
-            if isinstance(source, IndexedRetriever):
-                return source.similar(items, queries, k)
-        return answer(self.sources, self.blend, queries, k)[BLEND]
-
-    def _about(self, items: np.ndarray) -> Queries:
-        """A question as if somebody had chosen just that item, and does not want it again."""
-        n, day = len(items), self.dataset.day
-        one_each = np.arange(n + 1, dtype=np.int64)
-        times = np.full(n, day * DAY - 1, np.int64)
-        return Queries(
-            users=np.full(n, -1, np.int32),
-            histories=Histories(one_each, items, np.ones(n, np.float32), times),
-            features=Ragged.empty(n),
-            day=day,
-            eligible=self.dataset.catalogue.eligible(day),
-            excluded=Ragged(one_each, items),
-        )
+        return alike(self.sources, self.blend, items, ask_about(self.dataset, items), k)
 
 
 def answer(sources: Mapping[str, Retriever], blend: BlendConfig, queries: Queries, k: int) -> dict[str, Candidates]:
@@ -65,6 +47,16 @@ def answer(sources: Mapping[str, Retriever], blend: BlendConfig, queries: Querie
     return with_blend(
         {name: source.retrieve(queries, max(k, blend.depth)) for name, source in sources.items()}, blend, k
     )
+
+
+def alike(
+    sources: Mapping[str, Retriever], blend: BlendConfig, items: np.ndarray, queries: Queries, k: int
+) -> Candidates:
+    """What is nearest to each item for the first source that has vectors, and for the blend where none has."""
+    for source in sources.values():
+        if isinstance(source, IndexedRetriever):
+            return source.similar(items, queries, k)
+    return answer(sources, blend, queries, k)[BLEND]
 
 
 def with_blend(found: Mapping[str, Candidates], blend: BlendConfig, k: int) -> dict[str, Candidates]:

@@ -3,14 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32, Int, Int64
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Float32, Int, Int64, UInt64
 
-from retrieval.domain import UNKNOWN, Candidates, Queries
+from retrieval.domain import UNKNOWN, Candidates, Queries, Ragged
 
 ScoreBlock = Callable[[Queries, slice], Float32[np.ndarray, "queries items"]]
 """Scores of one block of queries, which are the given slice of all."""
 BLOCK = 256
 """Queries scored at once: 256 rows of 100,000 float32 scores are 100 MB."""
+MARKS = 1 << 24
+"""Pairs of query and item that are marked at once: a byte each."""
+GROUPS = 8
+"""Groups of items for each place to be filled: more bound the last place closer, fewer are found sooner."""
 
 
 def rank_all(queries: Queries, k: int, score: ScoreBlock) -> Candidates:
@@ -20,33 +25,77 @@ def rank_all(queries: Queries, k: int, score: ScoreBlock) -> Candidates:
         part = slice(start, min(start + BLOCK, len(queries)))
         block = queries.take(np.arange(part.start, part.stop))
         scores = score(block, part)
-        scores[:, ~block.eligible] = -np.inf
+        if not block.eligible.all():
+            np.copyto(scores, -np.inf, where=~block.eligible)
         scores[block.excluded.owners(), block.excluded.values] = -np.inf
         parts.append(top_k(scores, k))
     return concatenate(parts, k)
 
 
+def rank_alike(scores: Float32[np.ndarray, " items"], queries: Queries, k: int) -> Candidates:
+    """One ranking for every query, less what each excludes; minus infinity is never a candidate."""
+    scores = np.where(queries.eligible, scores, -np.inf).astype(np.float32)
+    spare = queries.excluded.lengths
+    ranking = top_k(scores[None], k + int(spare.max(initial=0)))
+    parts = []
+    for start in range(0, len(queries), BLOCK):
+        block = queries.take(np.arange(start, min(start + BLOCK, len(queries))))
+        first = ranking.top(k + int(spare[start : start + BLOCK].max()))
+        shape = (len(block), first.items.shape[1])
+        everybodys = Candidates(np.broadcast_to(first.items, shape), np.broadcast_to(first.scores, shape))
+        parts.append(keep_allowed(everybodys, block, k))
+    return concatenate(parts, k)
+
+
+def rank_sparse(scores: sp.csr_array, queries: Queries, k: int) -> Candidates:
+    """The best k of the positive scores of each query that are eligible and not excluded."""
+    rows, items = np.repeat(np.arange(len(queries)), np.diff(scores.indptr)), scores.indices
+    values = scores.data.astype(np.float32)
+    keep = np.flatnonzero((values > 0) & queries.eligible[items])
+    keep = keep[~_is_excluded(rows[keep], items[keep], queries.excluded, len(queries.eligible))]
+    return _best(rows[keep], items[keep], values[keep], len(queries), k)
+
+
 def top_k(scores: Float32[np.ndarray, "queries items"], k: int) -> Candidates:
     """The best k of each row, ties to the lower item row; minus infinity is never a candidate."""
-    n = scores.shape[1]
-    if k < n:
-        items = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        _settle_ties(scores, items)
-    else:
-        items = np.broadcast_to(np.arange(n), scores.shape)
-    kept = np.take_along_axis(scores, items, axis=1)
-    order = np.lexsort((items, -kept), axis=1)
-    return _padded(np.take_along_axis(items, order, axis=1), np.take_along_axis(kept, order, axis=1), k)
+    n_queries, n_items = scores.shape
+    found = np.flatnonzero(scores >= _bound(scores, k)[:, None])
+    return _best(found // n_items, found % n_items, scores.ravel()[found], n_queries, k)
 
 
-def _settle_ties(scores: Float32[np.ndarray, "queries items"], items: Int64[np.ndarray, "queries k"]) -> None:
-    """Where the last place is shared, give it to the lowest item rows, in `items` itself."""
-    k = items.shape[1]
-    least = np.take_along_axis(scores, items, axis=1).min(axis=1)
-    shared = (np.count_nonzero(scores >= least[:, None], axis=1) > k) & (least > -np.inf)
-    for row in np.flatnonzero(shared):
-        above, equal = np.flatnonzero(scores[row] > least[row]), np.flatnonzero(scores[row] == least[row])
-        items[row] = np.concatenate([above, equal[: k - len(above)]])
+def _bound(scores: Float32[np.ndarray, "queries items"], k: int) -> Float32[np.ndarray, " queries"]:
+    """What the best k of each row reach at least, and few others do: the k-th largest of the maxima of groups."""
+    n_queries, n_items = scores.shape
+    lowest = np.finfo(np.float32).min
+    n_groups = n_items // max(1, n_items // (GROUPS * k))
+    if k >= n_groups:
+        return np.full(n_queries, lowest)
+    grouped = scores[:, : n_items // n_groups * n_groups].reshape(n_queries, -1, n_groups)
+    place = n_groups - k
+    return np.maximum(np.partition(grouped.max(axis=1), place, axis=1)[:, place], lowest)
+
+
+def _best(rows: np.ndarray, items: np.ndarray, values: np.ndarray, n_rows: int, k: int) -> Candidates:
+    """The best k of each row, ties to the lower item, from entries in ascending order of rows.
+
+    A score and an item make one number whose order is theirs, so that one plain sort, the fastest there is, ranks both.
+    """
+    bits = (values + np.float32(0)).view(np.uint32).astype(np.uint64)  # adding 0 makes the two zeros equal
+    ordered = bits ^ np.where(bits >> 31, 0xFFFFFFFF, 0x80000000).astype(np.uint64)
+    starts = np.searchsorted(rows, np.arange(n_rows + 1))
+    keys = np.zeros((n_rows, max(k, int(np.diff(starts).max(initial=0)))), np.uint64)
+    keys[rows, np.arange(len(rows)) - starts[rows]] = (ordered << 32) | (0xFFFFFFFF - items.astype(np.uint64))
+    keys.sort(axis=1)
+    return _unpacked(keys[:, : -k - 1 : -1])
+
+
+def _unpacked(keys: UInt64[np.ndarray, "queries k"]) -> Candidates:
+    ordered = keys >> 32
+    bits = ordered ^ np.where(ordered >> 31, 0x80000000, 0xFFFFFFFF).astype(np.uint64)
+    is_found = keys > 0
+    items = np.where(is_found, 0xFFFFFFFF - (keys & 0xFFFFFFFF), 0).astype(np.int32)
+    values = bits.astype(np.uint32).view(np.float32)
+    return Candidates(np.where(is_found, items, np.int32(UNKNOWN)), np.where(is_found, values, np.float32(-np.inf)))
 
 
 def concatenate(parts: list[Candidates], k: int) -> Candidates:
@@ -58,18 +107,38 @@ def concatenate(parts: list[Candidates], k: int) -> Candidates:
 
 def keep_allowed(found: Candidates, queries: Queries, k: int) -> Candidates:
     """The best k of a longer ranking that are eligible and not excluded, in the order found."""
-    n_items = len(queries.eligible)
-    known = found.items != UNKNOWN
-    rows = np.arange(len(found))[:, None] * n_items + np.where(known, found.items, 0)
-    excluded = queries.excluded.owners() * n_items + queries.excluded.values
-    allowed = known & queries.eligible[np.where(known, found.items, 0)] & ~np.isin(rows, excluded)
-    order = np.argsort(~allowed, axis=1, kind="stable")
+    known = np.where(found.items != UNKNOWN, found.items, 0)
+    rows = np.repeat(np.arange(len(found)), found.items.shape[1])
+    excluded = _is_excluded(rows, known.ravel(), queries.excluded, len(queries.eligible)).reshape(known.shape)
+    allowed = (found.items != UNKNOWN) & queries.eligible[known] & ~excluded
+    if allowed[:, :k].all():
+        return padded(found.items[:, :k], found.scores[:, :k], k)
+    order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
     items = np.where(np.take_along_axis(allowed, order, 1), np.take_along_axis(found.items, order, 1), UNKNOWN)
     scores = np.where(items != UNKNOWN, np.take_along_axis(found.scores, order, 1), -np.inf)
-    return _padded(items[:, :k], scores[:, :k], k)
+    return padded(items, scores, k)
 
 
-def _padded(items: Int[np.ndarray, "queries m"], scores: Float32[np.ndarray, "queries m"], k: int) -> Candidates:
+def _is_excluded(
+    rows: Int64[np.ndarray, " entries"], items: Int[np.ndarray, " entries"], excluded: Ragged, n_items: int
+) -> Bool[np.ndarray, " entries"]:
+    """Whether each entry's item is excluded by its query; rows ascend. Marks cost less than sorting pairs does."""
+    if not len(excluded.values):
+        return np.zeros(len(rows), bool)
+    step = max(1, MARKS // n_items)
+    marks, found = np.zeros((min(step, len(excluded)), n_items), bool), np.empty(len(rows), bool)
+    for start in range(0, len(excluded), step):
+        barred = excluded.take(np.arange(start, min(start + step, len(excluded))))
+        part = slice(*np.searchsorted(rows, [start, start + step]))
+        owners = barred.owners()
+        marks[owners, barred.values] = True
+        found[part] = marks[rows[part] - start, items[part]]
+        marks[owners, barred.values] = False
+    return found
+
+
+def padded(items: Int[np.ndarray, "queries m"], scores: Float[np.ndarray, "queries m"], k: int) -> Candidates:
+    """Rankings filled up to k places where there are fewer."""
     items = np.where(np.isneginf(scores), UNKNOWN, items).astype(np.int32)
     missing = max(0, k - items.shape[1])
     return Candidates(

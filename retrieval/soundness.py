@@ -42,7 +42,7 @@ def read_source(
         Reading("missing_ids", name, abs(source.n_items - n_items)),
         Reading("forbidden_answers", name, forbidden(source.retrieve(queries, K), allowed)),
     ]
-    if not isinstance(source, IndexedRetriever):
+    if not isinstance(source, IndexedRetriever) or not isinstance(source.index, VectorIndex):
         return found
     probes = source.encoder.embed_queries(queries)
     chosen = np.sort(rng.permutation(len(source.index))[: len(queries)])

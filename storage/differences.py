@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from retrieval.domain import People
 from retrieval.packing import unpack
-from storage.bundle import DISPLAY, PEOPLE
+from storage.bundle import BATCH, DISPLAY, PEOPLE
 from storage.reader import read_scores
 from storage.releases import Release, ReleaseStore
 from storage.states import read_state
@@ -23,7 +23,7 @@ def differences(store: ReleaseStore, a: str, b: str) -> dict[str, Any]:
         ReleaseError: when there is no release of one of the ids.
     """
     one, other = store.get(a), store.get(b)
-    folders = store.fetch(a), store.fetch(b)
+    folders = tuple(store.fetch(id_, without=BATCH) for id_ in (a, b))
     facts = {
         name: _pair(_facts(one)[name], _facts(other)[name]) for name in ("day", "recipe", "code", "parent", "digest")
     }

@@ -41,6 +41,10 @@ class Manifest:
         """The same manifest less some files."""
         return type(self)(tuple(entry for entry in self.files if entry.path not in names), self.facts)
 
+    def outside(self, folder: str) -> Self:
+        """The same manifest less what lies in one folder."""
+        return type(self)(tuple(e for e in self.files if not e.path.startswith(f"{folder}/")), self.facts)
+
     @classmethod
     def of_folder(cls, folder: Path, facts: dict[str, Any]) -> Self:
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN, Dataset
 from retrieval.queries import ask
-from retrieval.recommender import serving_dataset
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
 from retrieval.soundness import WHOLE, Reading, differing_ids, read_source, stale_vectors
@@ -21,7 +19,7 @@ from storage.refs import Ref
 from storage.releases import Release
 from tasks.checks import write_checks
 from tasks.encode import read_text_vectors
-from tasks.prepare import read_dataset, read_held_out
+from tasks.prepare import read_dataset, read_serving
 from tasks.run import Night, stage
 from tasks.sources import SourceRefs
 from validation.candidates import judge_readings
@@ -33,7 +31,7 @@ def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sour
     recipe = night.recipe
 
     def make(folder: Path) -> dict[str, Any]:
-        dataset = _as_served(night, prepared)
+        dataset = read_serving(prepared, night.day)
         readings = [Reading("missing_ids", WHOLE, differing_ids(_ids(dataset), read_display_ids(prepared.path)))]
         users = _asking(dataset, recipe.acceptance.n_users, recipe.seed)
         queries, allowed = ask(dataset, users).without_seen(), _allowed(night, dataset)
@@ -54,12 +52,6 @@ def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sour
     families = {name: config.model_dump() for name, config in recipe.sources.items()}
     section = [recipe.acceptance.model_dump(), recipe.seed, families, serving, live.id if live else None]
     return night.once("accept", inputs, section, make).ref
-
-
-def _as_served(night: Night, prepared: Ref) -> Dataset:
-    learnt = read_dataset(prepared, night.day)
-    today = read_held_out(prepared)
-    return serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
 
 
 def _ids(dataset: Dataset) -> list[str]:

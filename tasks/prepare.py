@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from retrieval.dataset import build_catalogue, build_histories, build_people, day_number
 from retrieval.domain import Catalogue, Dataset, Histories, People
 from retrieval.packing import pack, unpack
+from retrieval.recommender import serving_dataset
 from storage.bundle import BEFORE, CATALOGUE, DISPLAY, PEOPLE, TODAY
 from storage.logs import open_logs
 from storage.refs import Ref
@@ -70,3 +71,9 @@ def read_dataset(prepared: Ref, day: dt.date) -> Dataset:
 def read_held_out(prepared: Ref) -> Histories:
     """The events of the day itself."""
     return unpack(Histories, read_state(prepared.path / TODAY))
+
+
+def read_serving(prepared: Ref, day: dt.date) -> Dataset:
+    """What readers of the release ask from: the day's own events known, questions as of the next day."""
+    learnt, today = read_dataset(prepared, day), read_held_out(prepared)
+    return serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(day))

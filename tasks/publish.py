@@ -11,6 +11,7 @@ from typing import Any
 from retrieval.dataset import day_number
 from retrieval.progress import advance
 from storage.bundle import (
+    BATCH,
     BEFORE,
     CATALOGUE,
     DISPLAY,
@@ -43,6 +44,7 @@ class Parts:
     encoded: Ref
     sources: Mapping[str, SourceRefs]
     scored: Ref
+    batch: Ref
     parent: str | None
 
     def stages(self) -> list[tuple[str, Ref]]:
@@ -52,7 +54,7 @@ class Parts:
             stages.append((f"train {name}", source.model))
             if source.vectors and source.index:
                 stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-        return [*stages, ("evaluate", self.scored)]
+        return [*stages, ("evaluate", self.scored), ("batch", self.batch)]
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each stage wrote down of its artifact, by the stage's name."""
@@ -118,7 +120,7 @@ def publish(
         outcome = store.promote(id_, at=at, who=who, why=why, approved=approved)
     else:
         outcome = Promotion(store.current_id() == id_, "it was not asked to become live")
-    folder = store.fetch(id_)
+    folder = store.fetch(id_, without=BATCH)
     advance("publish", 1, 1)
     return Published(release, folder, outcome.is_live, outcome.reason)
 
@@ -143,6 +145,7 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
             shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
     shutil.copyfile(parts.scored.path / SCORES, folder / SCORES)
     shutil.copyfile(report.path / REPORT, folder / REPORT)
+    _copy(parts.batch.path, folder / BATCH)
     (folder / RECIPE).write_text(night.recipe.model_dump_json(indent=1))
     (folder / VERDICT).write_text(json.dumps(judged.as_plain(), indent=1))
     (folder / RELEASE).write_text(json.dumps(_facts(night, parts, judged, id_), indent=1, sort_keys=True))

@@ -13,7 +13,7 @@ from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Recommender, serving_dataset
 from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
-from storage.bundle import REPORT
+from storage.bundle import BATCH, REPORT
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
@@ -100,7 +100,7 @@ def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
     nights: list[dict[str, Any]] = []
     while id_ is not None and store.has(id_) and len(nights) < N_EARLIER_NIGHTS:
         release = store.get(id_)
-        nights.append({"day": release.day.isoformat(), "scores": read_scores(store.fetch(release.id))})
+        nights.append({"day": release.day.isoformat(), "scores": read_scores(store.fetch(release.id, without=BATCH))})
         id_ = release.parent
     return nights[::-1]
 

@@ -1,11 +1,11 @@
 """An encoder with its item vectors and their index is a retriever."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retrieval.domain import Candidates, Queries, State
-from retrieval.index import VectorIndex
+from retrieval.index import ExactIndex, VectorIndex
 from retrieval.retrievers.protocol import Encoder
 
 
@@ -14,7 +14,7 @@ class IndexedRetriever:
     """Embeds the query, searches the index, leaves out what may not be shown."""
 
     encoder: Encoder
-    index: VectorIndex
+    index: VectorIndex | ExactIndex
 
     @property
     def n_items(self) -> int:
@@ -27,6 +27,10 @@ class IndexedRetriever:
         """What is nearest to each of the items."""
         seeds = self.encoder.embed_seeds(np.asarray(self.index.vectors[items]))
         return self.index.answer(seeds, queries, k)
+
+    def scanning(self) -> "IndexedRetriever":
+        """The same, asking every item instead of the index."""
+        return replace(self, index=ExactIndex(self.index.vectors))
 
     def state(self) -> State:
         return self.encoder.state()

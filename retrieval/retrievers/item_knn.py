@@ -5,16 +5,17 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float32
 from pydantic import Field
 
 from retrieval.domain import DAY, Candidates, Dataset, Histories, Queries, State
 from retrieval.progress import advance
 from retrieval.retrievers.protocol import FamilyConfig
-from retrieval.search import rank_all
+from retrieval.search import concatenate, rank_sparse
 
-BLOCK = 4096
+ITEMS_AT_ONCE = 4096
 """Item rows whose co-occurrences are held at once."""
+QUERIES_AT_ONCE = 256
+"""Queries whose neighbours are held at once."""
 
 
 class ItemKnnConfig(FamilyConfig):
@@ -51,9 +52,9 @@ class ItemKnnConfig(FamilyConfig):
         norms = np.sqrt(weighted.power(2).sum(0))
         columns, counted = weighted.T.tocsr(), seen.T.tocsr()
         blocks = []
-        for start in range(0, seen.shape[1], BLOCK):
+        for start in range(0, seen.shape[1], ITEMS_AT_ONCE):
             advance("item neighbours", start, seen.shape[1])
-            stop = min(start + BLOCK, seen.shape[1])
+            stop = min(start + ITEMS_AT_ONCE, seen.shape[1])
             shared = counted[start:stop] @ seen
             product = columns[start:stop] @ weighted
             enough = np.flatnonzero(shared.data >= self.min_users)  # the few that matter, before anything costs
@@ -78,14 +79,11 @@ class ItemKnn:
         return int(self.neighbours.shape[0])
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
-        def score(block: Queries, _: slice) -> Float32[np.ndarray, "queries items"]:
-            age_days = np.maximum(block.day * DAY - block.histories.times, 0) / DAY
-            weights = block.histories.weights * 0.5 ** (age_days / self.half_life_days)
-            rows = sp.csr_array((weights, block.histories.items, block.histories.offsets), self._shape(len(block)))
-            scores = np.asarray((rows @ self.neighbours).toarray(), np.float32)
-            return np.where(scores > 0, scores, -np.inf).astype(np.float32)
-
-        return rank_all(queries, k, score)
+        parts = []
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            block = queries.take(np.arange(start, min(start + QUERIES_AT_ONCE, len(queries))))
+            parts.append(rank_sparse(self._scores(block), block, k))
+        return concatenate(parts, k)
 
     def state(self) -> State:
         return State(
@@ -96,8 +94,12 @@ class ItemKnn:
             }
         )
 
-    def _shape(self, n_queries: int) -> tuple[int, int]:
-        return (n_queries, self.neighbours.shape[0])
+    def _scores(self, queries: Queries) -> sp.csr_array:
+        """Of the neighbours of each query's items, and of no others."""
+        age_days = np.maximum(queries.day * DAY - queries.histories.times, 0) / DAY
+        weights = queries.histories.weights * 0.5 ** (age_days / self.half_life_days)
+        shape = (len(queries), self.neighbours.shape[0])
+        return sp.csr_array((weights, queries.histories.items, queries.histories.offsets), shape) @ self.neighbours
 
 
 def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:

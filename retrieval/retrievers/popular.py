@@ -9,7 +9,7 @@ from pydantic import Field
 
 from retrieval.domain import DAY, Candidates, Dataset, Queries, State
 from retrieval.retrievers.protocol import FamilyConfig
-from retrieval.search import rank_all
+from retrieval.search import rank_alike
 
 
 class PopularConfig(FamilyConfig):
@@ -45,8 +45,7 @@ class Popular:
         return len(self.counts)
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
-        scores = np.where(self.counts > 0, self.counts, -np.inf).astype(np.float32)
-        return rank_all(queries, k, lambda block, _: np.tile(scores, (len(block), 1)))
+        return rank_alike(np.where(self.counts > 0, self.counts, -np.inf).astype(np.float32), queries, k)
 
     def state(self) -> State:
         return State(arrays={"counts": self.counts})

@@ -76,7 +76,7 @@ class LocalPlace:
             fill(staging)
             Manifest.of_folder(staging, {}).write(staging)
 
-    def fetch(self, id_: str) -> Path:
+    def fetch(self, id_: str, *, without: str | None = None) -> Path:
         if not self.exists(f"{id_}/{MANIFEST}"):
             raise FileNotFoundError(self.root / id_)
         return self.root / id_

@@ -67,8 +67,12 @@ class Place(Protocol):
         """Write a bundle, its manifest last: others see it whole or not at all."""
         ...
 
-    def fetch(self, id_: str) -> Path:
-        """A local folder with all of a bundle's files; FileNotFoundError where there is no such bundle."""
+    def fetch(self, id_: str, *, without: str | None = None) -> Path:
+        """A local folder with a bundle's files, those below `without` left out where they would have to be copied.
+
+        Raises:
+            FileNotFoundError: where there is no such bundle.
+        """
         ...
 
     def check(self, id_: str, manifest: Manifest, *, full: bool) -> None:

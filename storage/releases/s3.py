@@ -99,12 +99,14 @@ class S3Place:
                 self.create(f"{id_}/{MANIFEST}", manifest.as_bytes())
         shutil.rmtree(aside, ignore_errors=True)
 
-    def fetch(self, id_: str) -> Path:
+    def fetch(self, id_: str, *, without: str | None = None) -> Path:
         data = self.read(f"{id_}/{MANIFEST}")
-        target = self.cache / f"{id_}-{digest_of_bytes(data)[:16]}"
+        whole = digest_of_bytes(data)
+        target = self.cache / f"{id_}-{digest_of([whole, without])[:16] if without else whole[:16]}"
         if (target / MANIFEST).exists():
             return target
         manifest = Manifest.parse(data, f"{self.uri}/{id_}/{MANIFEST}")
+        manifest = manifest.outside(without) if without else manifest
         sweep_staging(self.cache)
         with staged_folder(target) as staging:
             self.bucket.download(

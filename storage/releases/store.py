@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.errors import ArtifactError, ReleaseError
-from storage.bundle import MODEL, RECIPE, SOURCES
+from storage.bundle import BATCH, MODEL, RECIPE, SOURCES
 from storage.manifest import MANIFEST
 from storage.refs import Ref, digest_of
 from storage.releases.audit import AUDIT, Change, Entry, read_trail, write_entry
@@ -105,21 +105,23 @@ class ReleaseStore:
         """The release that a night of this day starts from: the newest of the live line that is of an earlier day."""
         return next((release for release in self.ancestors() if release.day < day), None)
 
-    def fetch(self, id_: str) -> Path:
-        """A local folder with all of a release's files, each as its manifest says where they had to be copied.
+    def fetch(self, id_: str, *, without: str | None = None) -> Path:
+        """A local folder with a release's files, each as its manifest says where they had to be copied.
+
+        `without` names a folder of it that need not be copied.
 
         Raises:
             ReleaseError: when there is none of that id, or it is torn.
         """
         self.get(id_)
         try:
-            return self.place.fetch(id_)
+            return self.place.fetch(id_, without=without)
         except (ArtifactError, FileNotFoundError) as error:
             raise ReleaseError(f"release {id_} is torn: {error}") from error
 
     def model(self, release: Release, source: str, kind: str) -> Ref | None:
         """The state of one of a release's sources, None when it has no such source of that kind."""
-        root = self.fetch(release.id)
+        root = self.fetch(release.id, without=BATCH)
         folder = root / SOURCES / source / MODEL
         sources = json.loads((root / RECIPE).read_text())["sources"]
         if not folder.is_dir() or sources[source]["kind"] != kind:

@@ -154,6 +154,25 @@ def test_a_bundle_comes_back_as_it_was_written(place: Place, tmp_path: Path) -> 
     assert place.names() == []
 
 
+def test_a_folder_of_a_bundle_may_be_left_where_it_is(place: Place) -> None:
+    place.add_folder("r", fill)
+    part, whole = place.fetch("r", without="deep"), place.fetch("r")
+    assert (part / "a").read_bytes() == (whole / "a").read_bytes()
+    assert (whole / "deep" / "er" / "b").exists()
+    assert place.fetch("r", without="deep") == part
+    if isinstance(place, S3Place):
+        assert not (part / "deep").exists()
+        Manifest.read(part).check(part)
+        assert place.fetch("r", without="dee") not in (part, whole), "a folder's name, not how it begins"
+        assert (place.fetch("r", without="dee") / "deep" / "er" / "b").exists()
+        place.sweep(NOW, NOW, frozenset({"r"}))
+        assert part.exists() and whole.exists()
+        place.sweep(NOW, NOW, frozenset())
+        assert not part.exists() and not whole.exists()
+    else:
+        assert part == whole
+
+
 def test_adding_a_bundle_again_leaves_the_first(place: Place) -> None:
     place.add_folder("r", fill)
     before = place.read(f"r/{MANIFEST}")

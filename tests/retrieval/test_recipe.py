@@ -162,3 +162,13 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_recipe_does_not_change(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         read(tmp_path, PLAIN).seed = 4
+
+
+def test_a_batch_of_an_unknown_source_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(PLAIN + '[batch]\nsource = "two_towers"\n')
+    with pytest.raises(
+        RecipeError,
+        match=r"batch\.source is 'two_towers', but there are \['popular', 'knn', 'blend'\]: name one",
+    ):
+        Recipe.read(path)

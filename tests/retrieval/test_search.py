@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.domain import UNKNOWN, Candidates, Histories, Queries, Ragged
-from retrieval.search import BLOCK, concatenate, keep_allowed, rank_all, top_k
+from retrieval.search import BLOCK, concatenate, keep_allowed, rank_alike, rank_all, rank_sparse, top_k
 
 Ranking = list[tuple[int, float]]
 SCORES = st.sampled_from([-np.inf, 0.0, 1.0, 2.0, 3.0])
@@ -57,6 +58,64 @@ def test_rank_all_is_a_sort_of_what_is_allowed(
 def test_top_k_gives_ties_to_the_lower_row(rows: list[list[float]], k: int) -> None:
     found = top_k(np.array(rows, np.float32), k)
     assert as_lists(found) == [sorted_by_hand(row, set(), [True] * 9, k) for row in rows]
+
+
+@pytest.mark.parametrize("k", [1, 7, 100])
+@pytest.mark.parametrize("kind", ["any", "few values", "mostly missing", "negative", "none"])
+def test_top_k_of_many_items_is_a_sort(k: int, kind: str) -> None:
+    rng = np.random.default_rng(k)
+    scores = rng.standard_normal((6, 4999)).astype(np.float32)
+    if kind == "few values":
+        scores = np.round(scores)
+    if kind == "mostly missing":
+        scores[rng.random(scores.shape) < 0.99] = -np.inf
+    if kind == "negative":
+        scores = -np.abs(scores)
+    if kind == "none":
+        scores[:] = -np.inf
+    found = top_k(scores, k)
+    assert as_lists(found) == [sorted_by_hand(row, set(), [True] * 4999, k) for row in scores.tolist()]
+
+
+@given(questions())
+def test_one_ranking_for_everybody_is_the_same_score_for_everybody(
+    question: tuple[list[list[float]], list[set[int]], list[bool], int],
+) -> None:
+    rows, barred, eligible, k = question
+    scores = np.array(rows[0] if rows else [0.0] * len(eligible), np.float32)
+    queries = queries_of(barred, eligible)
+    wanted = rank_all(queries, k, lambda block, _: np.tile(scores, (len(block), 1)))
+    assert as_lists(rank_alike(scores, queries, k)) == as_lists(wanted)
+
+
+def test_one_ranking_is_cut_into_blocks_that_exclude_their_own() -> None:
+    n, n_items = BLOCK + 3, 9
+    queries = queries_of([{query % n_items} if query % 3 else set() for query in range(n)], [True] * n_items)
+    scores = np.arange(n_items, dtype=np.float32)
+    wanted = rank_all(queries, 4, lambda block, _: np.tile(scores, (len(block), 1)))
+    assert as_lists(rank_alike(scores, queries, 4)) == as_lists(wanted)
+
+
+@given(questions())
+def test_sparse_scores_rank_like_dense_ones(
+    question: tuple[list[list[float]], list[set[int]], list[bool], int],
+) -> None:
+    rows, barred, eligible, k = question
+    scores = np.maximum(np.array(rows, np.float32).reshape(len(rows), len(eligible)), 0)
+    queries = queries_of(barred, eligible)
+    dense = rank_all(queries, k, lambda _, part: np.where(scores[part] > 0, scores[part], -np.inf).astype(np.float32))
+    assert as_lists(rank_sparse(sp.csr_array(scores), queries, k)) == as_lists(dense)
+
+
+@pytest.mark.parametrize("marks", [1, 20, 1 << 24])
+def test_exclusions_are_marked_a_few_queries_at_a_time(marks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.search.MARKS", marks)
+    found = Candidates(np.tile(np.arange(8, dtype=np.int32), (5, 1)), np.zeros((5, 8), np.float32))
+    barred = [{0, 3}, set(), {7}, set(range(8)), {1}]
+    kept = keep_allowed(found, queries_of(barred, [True] * 8), 8)
+    assert [[item for item in row if item >= 0] for row in kept.items.tolist()] == [
+        [item for item in range(8) if item not in row] for row in barred
+    ]
 
 
 def test_ties_at_the_last_place_go_to_the_lowest_rows_of_many() -> None:

@@ -60,7 +60,7 @@ def test_neighbours_are_those_of_a_dense_cosine(dataset: Dataset, config: ItemKn
 
 def test_blocks_of_items_make_no_difference(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ItemKnnConfig().fit(dataset, seed=0).neighbours.toarray()
-    monkeypatch.setattr("retrieval.retrievers.item_knn.BLOCK", 7)
+    monkeypatch.setattr("retrieval.retrievers.item_knn.ITEMS_AT_ONCE", 7)
     np.testing.assert_array_equal(ItemKnnConfig().fit(dataset, seed=0).neighbours.toarray(), whole)
 
 

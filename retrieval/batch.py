@@ -1,0 +1,132 @@
+"""Everybody's answers at once: what a release would say of each active user and of each item, block by block."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from jaxtyping import Int32
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from retrieval.blend import BLEND, BlendConfig
+from retrieval.domain import DAY, Candidates, Dataset
+from retrieval.progress import advance
+from retrieval.queries import ask, ask_about
+from retrieval.recommender import alike, answer
+from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import Retriever
+from retrieval.rules import FrozenModel
+
+BLOCK = 512
+"""Rows answered at once: enough for matrix products, few enough for their candidates to stay in the cache."""
+
+
+class BatchConfig(FrozenModel):
+    """What is answered ahead of time, for a key-value store."""
+
+    k: int = Field(default=100, ge=0)
+    """Items written a user; 0 writes nothing of users."""
+    active_days: int = Field(default=30, ge=1)
+    """Users are answered who have an event in that many newest days."""
+    source: str = BLEND
+    """Whose ranking users get: a source's name, or blend."""
+    similar_k: int = Field(default=20, ge=0)
+    """Items written an item; 0 writes nothing of items."""
+    exact_up_to: int = Field(default=300_000, ge=0)
+    """Catalogues of that many items or fewer are scanned for users instead of asked by the graph, which finds fewer
+    of the nearest 100 than of the nearest 10 and is no faster there."""
+    rows_per_file: int = Field(default=100_000, ge=1)
+    """Most users or items in one file."""
+
+
+def cores() -> int:
+    """As many threads as FAISS would use."""
+    return int(faiss.omp_get_max_threads())
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Rows of users or items, ascending, and what each gets."""
+
+    rows: Int32[np.ndarray, " rows"]
+    candidates: Candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Fitted sources and everything known, to answer for all as one reader would be answered."""
+
+    dataset: Dataset
+    sources: Mapping[str, Retriever]
+    blend: BlendConfig
+    exclude_seen: bool
+    config: BatchConfig
+
+    def active_users(self) -> Int32[np.ndarray, " users"]:
+        """Users with an event in the newest days, ascending."""
+        histories = self.dataset.histories
+        newest = histories.times >= (self.dataset.day - self.config.active_days) * DAY
+        return np.flatnonzero(np.diff(histories.where(newest).offsets)).astype(np.int32)
+
+    def of_users(self, threads: int) -> Iterator[Answers]:
+        """The best k items of each active user."""
+        return _in_order("batch users", self._recommend, self.active_users(), threads)
+
+    def of_items(self, threads: int) -> Iterator[Answers]:
+        """The nearest items of each item that may be shown."""
+        eligible = self.dataset.catalogue.eligible(self.dataset.day)
+        return _in_order("batch items", self._similar, np.flatnonzero(eligible).astype(np.int32), threads)
+
+    def _recommend(self, users: Int32[np.ndarray, " users"]) -> Candidates:
+        queries, k, sources = ask(self.dataset, users), self.config.k, self._sources_for_users()
+        if self.exclude_seen:
+            queries = queries.without_seen()
+        if self.config.source != BLEND:
+            return sources[self.config.source].retrieve(queries, k)
+        return answer(sources, self.blend, queries, k)[BLEND]
+
+    def _sources_for_users(self) -> Mapping[str, Retriever]:
+        """The sources, small catalogues scanned."""
+        if len(self.dataset.catalogue) > self.config.exact_up_to:
+            return self.sources
+        return {
+            name: source.scanning() if isinstance(source, IndexedRetriever) else source
+            for name, source in self.sources.items()
+        }
+
+    def _similar(self, items: Int32[np.ndarray, " items"]) -> Candidates:
+        return alike(self.sources, self.blend, items, ask_about(self.dataset, items), self.config.similar_k)
+
+
+def _in_order(
+    work: str, answer_block: Callable[[np.ndarray], Candidates], rows: Int32[np.ndarray, " rows"], threads: int
+) -> Iterator[Answers]:
+    """Blocks answered on threads and given in order, never more than a few ahead of who takes them.
+
+    Each thread keeps a core busy by itself: the libraries' own threads would only stand in each other's way.
+    """
+    ahead: deque[tuple[np.ndarray, Future[Candidates]]] = deque()
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool,
+    ):
+        try:
+            for start in range(0, len(rows), BLOCK):
+                part = rows[start : start + BLOCK]
+                ahead.append((part, pool.submit(answer_block, part)))
+                if len(ahead) > 2 * threads:
+                    yield _first(ahead)
+                    advance(work, start - (len(ahead) - 1) * BLOCK, len(rows))
+            while ahead:
+                yield _first(ahead)
+            advance(work, len(rows), len(rows))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _first(ahead: deque[tuple[np.ndarray, Future[Candidates]]]) -> Answers:
+    part, found = ahead.popleft()
+    return Answers(part, found.result())
