@@ -1,7 +1,7 @@
 """Several sources' rankings into one."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -27,15 +27,22 @@ class BlendConfig(FrozenModel):
     depth: int = Field(default=300, ge=1)
     """Candidates taken of each source."""
 
+    def weight(self, name: str) -> float:
+        """How much a source counts."""
+        return self.weights.get(name, 1.0)
+
+    def among(self, names: Collection[str]) -> Self:
+        """The blend of some sources alone; if it leaves all of these out, they count the same."""
+        weights = {name: self.weight(name) for name in names}
+        return self.model_copy(update={"weights": weights if any(weights.values()) else {}})
+
     def blend(self, found: Mapping[str, Candidates], k: int) -> Candidates:
         """The best k items over all sources; ties go to the lower item row."""
-        weighted = {name: ranking for name, ranking in found.items() if self.weights.get(name, 1.0) > 0}
+        weighted = {name: ranking for name, ranking in found.items() if self.weight(name) > 0}
         items = np.concatenate([ranking.items for ranking in weighted.values()], axis=1)
         points = np.concatenate(
             [
-                np.broadcast_to(
-                    self.weights.get(name, 1.0) / (self.constant + 1 + np.arange(r.items.shape[1])), r.items.shape
-                )
+                np.broadcast_to(self.weight(name) / (self.constant + 1 + np.arange(r.items.shape[1])), r.items.shape)
                 for name, r in weighted.items()
             ],
             axis=1,
@@ -59,7 +66,7 @@ def _fused(items: np.ndarray, points: np.ndarray, k: int) -> Candidates:
     flat_items, flat_queries, totals = flat_items[best], flat_queries[best], totals[best]
     rank = np.arange(len(flat_queries)) - np.searchsorted(flat_queries, np.arange(n_queries))[flat_queries]
     keep = rank < k
-    blended = Candidates(np.full((n_queries, k), UNKNOWN, np.int32), np.full((n_queries, k), -np.inf, np.float32))
+    blended = Candidates.none(n_queries, k)
     blended.items[flat_queries[keep], rank[keep]] = flat_items[keep]
     blended.scores[flat_queries[keep], rank[keep]] = totals[keep]
     return blended

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.dataset import day_number
+from retrieval.packing import pack
 from retrieval.progress import advance
+from retrieval.recommender import with_day
 from storage.bundle import (
-    BEFORE,
     CATALOGUE,
     DISPLAY,
+    HISTORIES,
     INDEX,
     MODEL,
     PEOPLE,
@@ -23,12 +25,15 @@ from storage.bundle import (
     REPORT,
     SCORES,
     SOURCES,
-    TODAY,
+    TEXT_ENCODER,
+    TEXT_VECTORS,
     VECTORS,
 )
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
 from storage.releases import Promotion, Release
+from storage.states import write_state
+from tasks.prepare import read_dataset, read_held_out
 from tasks.run import Night, code_digest, stage
 from tasks.sources import SourceRefs
 
@@ -94,8 +99,12 @@ def publish(night: Night, parts: Parts, report: Ref, *, promote: bool, at: dt.da
 
 
 def _fill(folder: Path, night: Night, parts: Parts, report: Ref, id_: str) -> None:
-    for name in (CATALOGUE, PEOPLE, BEFORE, TODAY):
+    for name in (CATALOGUE, PEOPLE):
         _copy(parts.prepared.path / name, folder / name)
+    known = with_day(read_dataset(parts.prepared, night.day).histories, read_held_out(parts.prepared))
+    write_state(folder / HISTORIES, pack(known))
+    shutil.copyfile(parts.encoded.path / VECTORS, folder / TEXT_VECTORS)
+    _copy(parts.encoded.path / TEXT_ENCODER, folder / TEXT_ENCODER)
     shutil.copyfile(parts.prepared.path / DISPLAY, folder / DISPLAY)
     for name, source in parts.sources.items():
         target = folder / SOURCES / name

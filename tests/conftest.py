@@ -13,30 +13,21 @@ import flows  # switches telemetry off before Prefect or Great Expectations is i
 
 assert flows.__doc__
 with install_import_hook("retrieval", "shapes.check"):
-    from places import QUICK_RECIPE, Place, land
+    from places import Place, landed
+    from served import released, served
 
     import retrieval.recommender
     import retrieval.training
     from retrieval.synthetic import planted_world
 
+__all__ = ["released", "served"]
 assert retrieval.recommender.__doc__ and retrieval.training.__doc__
-from storage.layout import Lake  # noqa: E402
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """Sixteen days of a small world, all landed, nothing loaded."""
-    world = planted_world(n_users=60, n_items=80, n_days=16)
-    landing = tmp_path / "landing"
-    land(landing, "users", world.days[0], world.users)
-    for day in world.days:
-        land(landing, "events", day, world.events(day))
-        items = world.landed_items(day)
-        if items.num_rows:
-            land(landing, "items", day, items)
-    recipe = tmp_path / "quick.toml"
-    recipe.write_text(QUICK_RECIPE)
-    return Place(world, Lake(tmp_path / "lake"), landing, recipe)
+    return landed(tmp_path, planted_world(n_users=60, n_items=80, n_days=16))
 
 
 @pytest.fixture(scope="session")

@@ -75,3 +75,17 @@ def land(folder: Path, kind: str, day: dt.date, table: pa.Table) -> None:
     target = folder / kind / f"day={day}"
     target.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, target / "part-0.parquet")
+
+
+def landed(root: Path, world: World) -> Place:
+    """A world of which everything has landed and nothing is loaded."""
+    landing = root / "landing"
+    land(landing, "users", world.days[0], world.users)
+    for day in world.days:
+        land(landing, "events", day, world.events(day))
+        items = world.landed_items(day)
+        if items.num_rows:
+            land(landing, "items", day, items)
+    recipe = root / "quick.toml"
+    recipe.write_text(QUICK_RECIPE)
+    return Place(world, Lake(root / "lake"), landing, recipe)
