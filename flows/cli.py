@@ -4,15 +4,16 @@ import atexit
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows import console
+from flows.cli_answers import answers_app
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
 from flows.cli_releases import releases_app
-from flows.options import Day, HowMany, Json, Lake, Landing, RecipeOption, ReleaseOption, Releases
+from flows.options import Day, Json, Lake, Landing, RecipeOption, Releases
 from flows.settings import Settings
 from retrieval.errors import LamplighterError
 from retrieval.progress import advance
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps a recommender's retrieval index fresh and honest, every night.",
 )
+app.add_typer(answers_app)
 app.add_typer(logs_app, name="logs")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(releases_app, name="releases")
@@ -138,39 +140,6 @@ def import_(
 
 
 @app.command()
-def recommend(
-    user: Annotated[str, typer.Option(help="The user's id")],
-    k: HowMany = 20,
-    release: ReleaseOption = None,
-    lake: Lake = None,
-    releases: Releases = None,
-    json: Json = False,
-) -> None:
-    """What a user gets from the live release."""
-    recommender, folder = _open(Settings.given(lake=lake, releases=releases), release)
-    found = recommender.recommend([user], k)
-    items = _described(folder, found.items[0], found.scores[0])
-    _answer(json, {"release": recommender.release_id, "user": user, "items": items}, f"For user {user}", items)
-
-
-@app.command()
-def similar(
-    item: Annotated[str, typer.Option(help="The item's id")],
-    k: HowMany = 20,
-    release: ReleaseOption = None,
-    lake: Lake = None,
-    releases: Releases = None,
-    json: Json = False,
-) -> None:
-    """What is like an item, by the live release."""
-    recommender, folder = _open(Settings.given(lake=lake, releases=releases), release)
-    found = recommender.similar([item], k)
-    items = _described(folder, found.items[0], found.scores[0])
-    (own,) = _described(folder, [recommender.dataset.catalogue.ids.row(item)], [0.0])
-    _answer(json, {"release": recommender.release_id, "item": item, "items": items}, f"Like {own['title']}", items)
-
-
-@app.command()
 def forget(
     user: Annotated[str, typer.Option(help="The user's id")],
     lake: Lake = None,
@@ -234,40 +203,3 @@ def _leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _open(settings: Settings, release: str | None) -> tuple[Any, Path]:
-    from storage.bundle import BATCH
-    from storage.reader import open_release
-
-    store = settings.store
-    folder = store.fetch(release or store.current().id, without=BATCH)
-    return open_release(folder), folder
-
-
-def _described(folder: Path, rows: Any, scores: Any) -> list[dict[str, Any]]:
-    """Candidates with what people call them."""
-    from storage.reader import read_display
-
-    kept = [(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row >= 0]
-    shown = read_display(folder, [row for row, _ in kept])
-    return [
-        {
-            "rank": rank,
-            "item_id": item["item_id"],
-            "title": item["title"],
-            "topics": item["topics"],
-            "details": item["details"],
-            "score": round(score, 5),
-        }
-        for rank, (item, (_, score)) in enumerate(zip(shown, kept, strict=True), start=1)
-    ]
-
-
-def _answer(json: bool, document: dict[str, Any], title: str, items: list[dict[str, Any]]) -> None:
-    if json:
-        console.print_json(document)
-        return
-    rows = [(i["rank"], i["item_id"], i["title"], i["details"], " › ".join(i["topics"]), i["score"]) for i in items]
-    columns = ("rank", "item", "title", "details", "topics", "score")
-    console.print_table(f"{title} (release {document['release']})", columns, rows)

@@ -22,4 +22,5 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON documen
 Day = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="A UTC date, YYYY-MM-DD")]
 HowMany = Annotated[int, typer.Option("-k", min=1, max=1000, help="How many items")]
 ReleaseOption = Annotated[str | None, typer.Option(help="A release's id [default: the live one]")]
+Topic = Annotated[str | None, typer.Option(help="Show items of this topic alone")]
 ReleaseId = Annotated[str | None, typer.Argument(metavar="ID", help="A release's id [default: the live one]")]

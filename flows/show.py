@@ -10,7 +10,7 @@ from flows.nightly import NightResult
 from flows.status import release_as_json
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY
-from storage.reader import named, open_release, read_display
+from storage.reader import named, read_display, read_snapshot
 from tasks.ingest import Ingested
 
 
@@ -125,7 +125,7 @@ def show_demo(result: DemoResult) -> None:
 
 
 def _show_one_household(night: NightResult) -> None:
-    recommender, folder = open_release(night.folder), night.folder
+    recommender, folder = read_snapshot(night.folder), night.folder
     histories = recommender.dataset.histories
     user = int((histories.offsets[1:] - histories.offsets[:-1]).argmax())
     (household,) = recommender.dataset.people.ids.names([user])

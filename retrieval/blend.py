@@ -1,7 +1,7 @@
 """Several sources' rankings into one."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -29,12 +29,21 @@ class BlendConfig(FrozenModel):
     depth: int = Field(default=300, ge=1)
     """Candidates taken of each source."""
 
+    def weight(self, name: str) -> float:
+        """How much a source counts."""
+        return self.weights.get(name, 1.0)
+
+    def among(self, names: Collection[str]) -> Self:
+        """The blend of some sources alone; if it leaves all of these out, they count the same."""
+        weights = {name: self.weight(name) for name in names}
+        return self.model_copy(update={"weights": weights if any(weights.values()) else {}})
+
     def blend(self, found: Mapping[str, Candidates], k: int) -> Candidates:
         """The best k items over all sources; ties go to the lower item row."""
-        weighted = {name: ranking for name, ranking in found.items() if self.weights.get(name, 1.0) > 0}
+        weighted = {name: ranking for name, ranking in found.items() if self.weight(name) > 0}
         items = np.concatenate([ranking.items for ranking in weighted.values()], axis=1)
         points = [
-            self.weights.get(name, 1.0) / (self.constant + 1 + np.arange(ranking.items.shape[1]))
+            self.weight(name) / (self.constant + 1 + np.arange(ranking.items.shape[1]))
             for name, ranking in weighted.items()
         ]
         return _fused(items, np.concatenate(points), len(weighted), k)

@@ -262,6 +262,11 @@ class Candidates:
     def top(self, k: int) -> Self:
         return type(self)(self.items[:, :k], self.scores[:, :k])
 
+    @classmethod
+    def none(cls, n_queries: int, k: int) -> Self:
+        """Nothing found for anybody."""
+        return cls(np.full((n_queries, k), UNKNOWN, np.int32), np.full((n_queries, k), -np.inf, np.float32))
+
 
 @dataclass(frozen=True, slots=True)
 class State:

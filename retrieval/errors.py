@@ -10,7 +10,7 @@
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
     ├── ModelError         a model that cannot be fitted, exported or restored
-    └── UnknownId          a user, item or day that nobody has heard of
+    └── UnknownId          a user, item, topic, source or day that nobody has heard of
 
 A message says what was found, where, what was expected, and what to do.
 """
@@ -65,4 +65,4 @@ class ModelError(LamplighterError):
 
 
 class UnknownId(LamplighterError):
-    """A user, item or day that nobody has heard of."""
+    """A user, item, topic, source or day that nobody has heard of."""

@@ -80,6 +80,7 @@ class OnnxEncoder:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.enable_padding()
+        self.graph, self.tokenizer, self.max_tokens = graph, tokenizer, max_tokens
         self._digest = digest
 
     @property

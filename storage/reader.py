@@ -1,4 +1,4 @@
-"""A release's folder into a recommender that answers: no orchestration, no training code, no logs."""
+"""A release's folder into a snapshot that answers: no orchestration, no training code, no logs."""
 
 import json
 from collections.abc import Sequence
@@ -10,17 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.domain import Catalogue, Histories, People
+from retrieval.domain import Catalogue, Dataset, Histories, People
+from retrieval.errors import ModelError
 from retrieval.index import VectorIndex
 from retrieval.packing import unpack
 from retrieval.recipe import Recipe
-from retrieval.recommender import Recommender, serving_dataset
+from retrieval.recommender import Snapshot
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from retrieval.text import TextEncoder
 from storage.bundle import (
-    BEFORE,
     CATALOGUE,
     DISPLAY,
+    HISTORIES,
     INDEX,
     MODEL,
     PEOPLE,
@@ -29,37 +31,53 @@ from storage.bundle import (
     RELEASE,
     SCORES,
     SOURCES,
-    TODAY,
+    TEXT_ENCODER,
+    TEXT_VECTORS,
     VECTORS,
 )
+from storage.encoders import read_encoder
 from storage.states import read_state
 
 
-def open_release(folder: Path) -> Recommender:
-    """The recommender of a release's folder; arrays are memory-mapped."""
+def read_snapshot(folder: Path, encoder: TextEncoder | None = None) -> Snapshot:
+    """The release of a folder; arrays, strings and index are memory-mapped.
+
+    `encoder` is the release's own where it is in memory already.
+    """
     recipe = Recipe.model_validate_json((folder / RECIPE).read_text())
     facts = json.loads((folder / RELEASE).read_text())
-    dataset = serving_dataset(
+    dataset = Dataset(
+        facts["day_number"] + 1,
         unpack(Catalogue, read_state(folder / CATALOGUE)),
         unpack(People, read_state(folder / PEOPLE)),
-        unpack(Histories, read_state(folder / BEFORE)),
-        unpack(Histories, read_state(folder / TODAY)),
-        facts["day_number"],
+        unpack(Histories, read_state(folder / HISTORIES)),
+        np.load(folder / TEXT_VECTORS, mmap_mode="r", allow_pickle=False),
     )
     sources = {name: _source(recipe, folder / SOURCES / name, name) for name in recipe.sources}
-    return Recommender(facts["id"], dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+    encoder = encoder or read_encoder(folder / TEXT_ENCODER)
+    return Snapshot(facts["id"], dataset, sources, recipe.blend, recipe.serving.exclude_seen, encoder)
 
 
 def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: Path | None) -> Retriever:
-    """One fitted source from the folders of its parts."""
+    """One fitted source from the folders of its parts.
+
+    Raises:
+        ModelError: when the parts are of different catalogues.
+    """
     fitted = config.restore(read_state(model))
     if vectors is None or index is None:
         assert isinstance(fitted, Retriever)
         return fitted
     assert isinstance(fitted, Encoder)
-    graph = faiss.read_index(str(index / INDEX), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    graph = faiss.read_index(str(index / INDEX), faiss.IO_FLAG_MMAP_IFC)
     effort = json.loads((index / QUALITY).read_text())["ef_search"]
-    return IndexedRetriever(fitted, VectorIndex(graph, np.load(vectors / VECTORS, mmap_mode="r"), effort))
+    kept = np.load(vectors / VECTORS, mmap_mode="r")
+    if not len(kept) == graph.ntotal == fitted.n_items:
+        raise ModelError(
+            f"{vectors / VECTORS} holds {len(kept):,} vectors, {index / INDEX} {graph.ntotal:,}, and {model} knows "
+            f"{fitted.n_items:,} items: they are not of one night. Remove them and run the night again."
+        )
+    return IndexedRetriever(fitted, VectorIndex(graph, kept, effort))
 
 
 def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:

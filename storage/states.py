@@ -32,5 +32,6 @@ def read_state(folder: Path) -> State:
 
 
 def _read_strings(path: Path) -> pa.StringArray:
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all().column(0).combine_chunks()
+    with pa.memory_map(str(path)) as source:  # the array keeps its pages mapped
+        column = pa.ipc.open_file(source).read_all().column(0)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -20,15 +20,15 @@ from retrieval.comparison import (
 from retrieval.dataset import day_number
 from retrieval.domain import Candidates, Dataset
 from retrieval.evaluation import Holdout
-from retrieval.recommender import Recommender, answer
+from retrieval.recommender import Snapshot, answer
 from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
 from retrieval.segments import segments
 from retrieval.soundness import WHOLE, Reading
 from retrieval.translation import Translation
-from storage.bundle import DIFFERENCES
-from storage.reader import open_release, read_scores
+from storage.bundle import BATCH, DIFFERENCES
+from storage.reader import read_scores, read_snapshot
 from storage.refs import Ref
 from storage.releases import Release
 from tasks.checks import write_checks
@@ -51,7 +51,9 @@ def compare(night: Night, prepared: Ref, scored: Ref, live: Release | None) -> R
             continuity: list[Check] = []
             gate = judge_floors(_served_scores(night, scored), recipe.gate, night.day)
         else:
-            differences, readings = _beside(night, prepared, scored, open_release(night.store.fetch(live.id)))
+            differences, readings = _beside(
+                night, prepared, scored, read_snapshot(night.store.fetch(live.id, without=BATCH))
+            )
             continuity = judge_readings(readings, recipe.acceptance, night.day)
             gate = judge_differences(differences, recipe.gate, night.day)
         (folder / DIFFERENCES).write_text(json.dumps([asdict(found) for found in differences], indent=1))
@@ -73,7 +75,7 @@ def _served_scores(night: Night, scored: Ref) -> dict[str, float]:
     }
 
 
-def _beside(night: Night, prepared: Ref, scored: Ref, live: Recommender) -> tuple[list[Difference], list[Reading]]:
+def _beside(night: Night, prepared: Ref, scored: Ref, live: Snapshot) -> tuple[list[Difference], list[Reading]]:
     recipe, dataset = night.recipe, read_dataset(prepared, night.day)
     everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
     holdout = everything.both()[recipe.serving.pairs]
@@ -92,7 +94,7 @@ def _beside(night: Night, prepared: Ref, scored: Ref, live: Recommender) -> tupl
     ]
 
 
-def _asked(live: Recommender, dataset: Dataset, holdout: Holdout) -> dict[str, Candidates]:
+def _asked(live: Snapshot, dataset: Dataset, holdout: Holdout) -> dict[str, Candidates]:
     """What the live release answers, in the candidate's rows."""
     translation = Translation.between(dataset, live.dataset)
     found = answer(live.sources, live.blend, translation.question(holdout.queries), K)

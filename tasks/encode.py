@@ -7,9 +7,9 @@ import numpy as np
 
 from retrieval.domain import Catalogue
 from retrieval.packing import unpack
-from storage.bundle import CATALOGUE, VECTORS
+from storage.bundle import CATALOGUE, TEXT_ENCODER, VECTORS
 from storage.embeddings import TextVectors
-from storage.encoders import agreement, open_encoder
+from storage.encoders import agreement, open_encoder, write_encoder
 from storage.refs import Ref
 from storage.states import read_state
 from tasks.run import Night, stage
@@ -26,6 +26,7 @@ def encode(night: Night, prepared: Ref) -> Ref:
         cache = TextVectors(night.lake.text_vectors / encoder.digest)
         vectors, n_encoded = cache.lookup(texts, encoder.encode)
         np.save(folder / VECTORS, vectors, allow_pickle=False)
+        write_encoder(encoder, folder / TEXT_ENCODER)
         agreed = agreement(night.recipe.text, night.lake.encoders)
         return {"encoder": encoder.digest, "int8_agreement": agreed, "n_texts": len(texts), "n_encoded": n_encoded}
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.dataset import day_number
+from retrieval.packing import pack
 from retrieval.progress import advance
+from retrieval.recommender import with_day
 from storage.bundle import (
     BATCH,
-    BEFORE,
     CATALOGUE,
     DISPLAY,
+    HISTORIES,
     INDEX,
     MODEL,
     PEOPLE,
@@ -24,14 +26,17 @@ from storage.bundle import (
     REPORT,
     SCORES,
     SOURCES,
-    TODAY,
+    TEXT_ENCODER,
+    TEXT_VECTORS,
     VECTORS,
     VERDICT,
 )
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import Ref, digest_of
 from storage.releases import Promotion, Release
+from storage.states import write_state
 from tasks.checks import Judged
+from tasks.prepare import read_dataset, read_held_out
 from tasks.run import Night, code_digest, stage
 from tasks.sources import SourceRefs
 
@@ -133,8 +138,12 @@ def promote_approved(night: Night, held: Published, *, at: dt.datetime, who: str
 
 
 def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref, id_: str) -> None:
-    for name in (CATALOGUE, PEOPLE, BEFORE, TODAY):
+    for name in (CATALOGUE, PEOPLE):
         _copy(parts.prepared.path / name, folder / name)
+    known = with_day(read_dataset(parts.prepared, night.day).histories, read_held_out(parts.prepared))
+    write_state(folder / HISTORIES, pack(known))
+    shutil.copyfile(parts.encoded.path / VECTORS, folder / TEXT_VECTORS)
+    _copy(parts.encoded.path / TEXT_ENCODER, folder / TEXT_ENCODER)
     shutil.copyfile(parts.prepared.path / DISPLAY, folder / DISPLAY)
     for name, source in parts.sources.items():
         target = folder / SOURCES / name

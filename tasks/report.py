@@ -10,7 +10,7 @@ import numpy as np
 from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
 from retrieval.pages import CheckResult, RowCounts
-from retrieval.recommender import Recommender, serving_dataset
+from retrieval.recommender import Snapshot, serving_dataset
 from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import BATCH, REPORT
@@ -110,7 +110,7 @@ def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], li
     recipe, learnt, today = night.recipe, read_dataset(parts.prepared, night.day), read_held_out(parts.prepared)
     dataset = serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
-    recommender = Recommender(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+    recommender = Snapshot(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
     users = [_user(parts, recommender, int(user)) for user in rng.permutation(active)[:N_SAMPLES]]
@@ -119,7 +119,7 @@ def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], li
     return users, _items(parts, recommender, items), _items(parts, recommender, fresh)
 
 
-def _user(parts: Parts, recommender: Recommender, user: int) -> SampleUser:
+def _user(parts: Parts, recommender: Snapshot, user: int) -> SampleUser:
     dataset = recommender.dataset
     (id_,) = dataset.people.ids.names([user])
     newest = dataset.histories.take(np.array([user])).items[::-1]
@@ -127,7 +127,7 @@ def _user(parts: Parts, recommender: Recommender, user: int) -> SampleUser:
     return SampleUser(id_, _titles(parts, list(dict.fromkeys(newest.tolist()))[:N_SHOWN]), _titles(parts, found))
 
 
-def _items(parts: Parts, recommender: Recommender, items: Sequence[int] | np.ndarray) -> list[SampleItem]:
+def _items(parts: Parts, recommender: Snapshot, items: Sequence[int] | np.ndarray) -> list[SampleItem]:
     if not len(items):
         return []
     ids = recommender.dataset.catalogue.ids.names(items)

@@ -13,25 +13,27 @@ import flows  # switches telemetry off before Prefect or Great Expectations is i
 
 assert flows.__doc__
 with install_import_hook("retrieval", "shapes.check"):
-    from places import Place, place_of
+    from places import Place, landed
+    from served import released, served
 
     import retrieval.recommender
     import retrieval.training
     from retrieval.synthetic import planted_world
 
+__all__ = ["released", "served"]
 assert retrieval.recommender.__doc__ and retrieval.training.__doc__
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """Sixteen days of a small world, all landed, nothing loaded."""
-    return place_of(tmp_path, planted_world(n_users=60, n_items=80, n_days=16))
+    return landed(tmp_path, planted_world(n_users=60, n_items=80, n_days=16))
 
 
 @pytest.fixture
 def wide_place(tmp_path: Path) -> Place:
     """The same with so many items that a hundred of them are a choice."""
-    return place_of(tmp_path, planted_world(n_users=150, n_items=600, n_days=10))
+    return landed(tmp_path, planted_world(n_users=150, n_items=600, n_days=10))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from served import Served
 
 from flows.cli import app
 from retrieval.rules import DAY_RULES, Rules
@@ -74,3 +75,15 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_readme_s_service_runs_as_it_is_written(
+    released: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (snippet,) = re.findall(
+        r"```python\n(.*?)```", README.split("## Serve a release", 1)[1].split("\n## ", 1)[0], re.DOTALL
+    )
+    monkeypatch.chdir(released.root.parents[1])
+    exec(snippet, {})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 4 and all(released.latter in line for line in said)

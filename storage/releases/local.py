@@ -81,6 +81,9 @@ class LocalPlace:
             raise FileNotFoundError(self.root / id_)
         return self.root / id_
 
+    def drop_copy(self, id_: str) -> bool:
+        return False
+
     def check(self, id_: str, manifest: Manifest, *, full: bool) -> None:
         manifest.check(self.root / id_, full=full)
 

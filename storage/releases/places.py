@@ -75,6 +75,10 @@ class Place(Protocol):
         """
         ...
 
+    def drop_copy(self, id_: str) -> bool:
+        """Remove the local copies of a bundle that lies elsewhere; whether there were any."""
+        ...
+
     def check(self, id_: str, manifest: Manifest, *, full: bool) -> None:
         """Compare the files with the manifest, byte by byte or by size; ArtifactError names the first that differs."""
         ...

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from retrieval.errors import ArtifactError, ReleaseError
-from storage.durable import staged_folder, sweep_staging
+from storage.durable import retire, staged_folder, sweep_staging
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import digest_of, digest_of_bytes
 from storage.releases.bucket import Bucket
@@ -115,6 +115,12 @@ class S3Place:
             manifest.write(staging)
             manifest.check(staging)
         return target
+
+    def drop_copy(self, id_: str) -> bool:
+        copies = [copy for copy in self.cache.glob(f"{id_}-*") if copy.name.rpartition("-")[0] == id_]
+        for copy in copies:
+            retire(copy)
+        return bool(copies)
 
     def check(self, id_: str, manifest: Manifest, *, full: bool) -> None:
         for entry in manifest.files:

@@ -119,6 +119,10 @@ class ReleaseStore:
         except (ArtifactError, FileNotFoundError) as error:
             raise ReleaseError(f"release {id_} is torn: {error}") from error
 
+    def drop_copy(self, id_: str) -> bool:
+        """Remove the local copies of a release that lies elsewhere; whether there were any."""
+        return self.place.drop_copy(id_)
+
     def model(self, release: Release, source: str, kind: str) -> Ref | None:
         """The state of one of a release's sources, None when it has no such source of that kind."""
         root = self.fetch(release.id, without=BATCH)

@@ -226,6 +226,15 @@ def test_what_cannot_be_fetched_whole_is_not_fetched(place: Place) -> None:
     assert not [path for path in place.cache.rglob("*") if path.is_file()]
 
 
+def test_a_copy_that_was_dropped_is_fetched_anew(place: Place) -> None:
+    for id_ in ("r", "r-2"):
+        place.add_folder(id_, fill)
+    other, copy = place.fetch("r-2"), place.fetch("r")
+    assert place.drop_copy("r") == isinstance(place, S3Place)
+    assert copy.exists() != isinstance(place, S3Place) and other.exists()
+    assert place.fetch("r") == copy and (copy / "a").exists()
+
+
 @pytest.fixture(params=["moto", "juicefs"])
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
     found: Server = request.getfixturevalue(request.param)

@@ -10,7 +10,7 @@ from places import Place, land
 
 from flows.cli import run as command
 from flows.nightly import NightResult, nightly
-from storage.reader import open_release
+from storage.reader import read_snapshot
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 USER = "erase-me-4711"
@@ -46,7 +46,7 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
 ) -> None:
     place = place_of_user
     before = night(place)
-    assert USER in open_release(before.folder).dataset.people.ids.ids.to_pylist()
+    assert USER in read_snapshot(before.folder).dataset.people.ids.ids.to_pylist()
     assert files_with(place.lake.root)
     bad = {
         "user_id": USER,
@@ -73,7 +73,7 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
     after = night(place)
     assert after.release.id != before.release.id
     assert files_with(after.folder) == []
-    assert USER not in open_release(after.folder).dataset.people.ids.ids.to_pylist()
+    assert USER not in read_snapshot(after.folder).dataset.people.ids.ids.to_pylist()
     assert command(["backfill", "--start", str(place.world.days[0]), "--end", str(place.last_day), *place.options]) == 0
     assert command(["logs", "rebuild", *place.options]) == 0
     left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.release.id}/")]

@@ -15,7 +15,7 @@ from flows.backfill import backfill
 from flows.nightly import NightResult, nightly
 from retrieval.errors import ContractError, DayRefused
 from storage.logs import open_logs
-from storage.reader import open_release
+from storage.reader import read_snapshot
 from storage.releases import ReleaseStore
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -37,7 +37,7 @@ def test_a_night_makes_a_whole_release_live_and_readers_can_use_it(place: Place)
     assert store.current_id() == result.release.id
     store.verify(result.release.id)
     assert Path(result.report).read_text().lower().startswith("<!doctype html>")
-    recommender = open_release(result.folder)
+    recommender = read_snapshot(result.folder)
     (user,) = recommender.dataset.people.ids.names([0])
     found = recommender.recommend([user], 10)
     assert (found.items[0] >= 0).all()
@@ -77,8 +77,8 @@ def test_the_next_night_starts_from_the_live_release_and_embeds_what_is_fresh(pl
     assert after.stages["train two_tower"]["warm"]
     assert not before.stages["train two_tower"]["warm"]
     assert after.facts()["n_fresh_items"] == place.world.landed_items(place.last_day).num_rows > 0
-    catalogue = open_release(after.folder).dataset.catalogue
-    assert len(catalogue) > len(open_release(before.folder).dataset.catalogue)
+    catalogue = read_snapshot(after.folder).dataset.catalogue
+    assert len(catalogue) > len(read_snapshot(before.folder).dataset.catalogue)
 
 
 def test_a_day_that_did_not_land_stops_the_night_and_leaves_the_live_release(place: Place) -> None:
@@ -115,7 +115,7 @@ def test_a_night_without_promotion_is_kept_but_not_live(place: Place) -> None:
 
 def test_no_event_of_the_held_out_day_reaches_training(place: Place) -> None:
     result = run(place, place.last_day)
-    times = open_release(result.folder).dataset.histories.times
+    times = read_snapshot(result.folder).dataset.histories.times
     assert times.max() >= dt.datetime.combine(place.last_day, dt.time(), dt.UTC).timestamp()
     from tasks.prepare import read_dataset
 

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from release_places import moto
 
 from retrieval.rules import Action, Rules
 from retrieval.schema import CONTRACTS, Kind
@@ -23,6 +24,7 @@ from storage.landing import Landing
 from storage.logs import KINDS, DayCounts, Logs, Staged, Verdict, open_logs, settle
 from storage.logs.judging import Metrics
 
+__all__ = ["moto"]
 RULES = Rules(late_days=0)
 ACTIONS = {"buy": Action(sign="+"), "rate": Action(sign="+")}
 ROOT = Path(__file__).parents[2]

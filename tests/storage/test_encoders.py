@@ -10,7 +10,7 @@ import pytest
 from retrieval.errors import ModelError
 from retrieval.text import HashedEncoder, TextConfig
 from storage import encoders
-from storage.encoders import open_encoder
+from storage.encoders import open_encoder, read_encoder, write_encoder
 
 WORDS = ["red", "blue", "warm", "running", "winter", "cotton", "shoes", "hat", "organic", "milk", "bread", "garden"]
 PROBE = [f"{a} {b} {c}" for n, a in enumerate(WORDS) for b in WORDS[n % 3 :: 4] for c in WORDS[n % 2 :: 5]][:80]
@@ -81,6 +81,20 @@ def test_minilm_gives_unit_vectors_of_384_numbers_in_the_texts_order(cache: Path
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
     alone = np.concatenate([encoder.encode([text]) for text in PROBE[::20]])
     assert (vectors[::20] * alone).sum(axis=1).min() > (0.9999 if precision == "fp32" else 0.95)
+
+
+def test_an_encoder_that_was_kept_encodes_as_before(tmp_path: Path) -> None:
+    write_encoder(HashedEncoder(32), tmp_path / "kept")
+    assert read_encoder(tmp_path / "kept") == HashedEncoder(32)
+
+
+@pytest.mark.slow
+def test_minilm_that_was_kept_encodes_as_before(cache: Path, tmp_path: Path) -> None:
+    encoder = opened(cache, precision="int8", max_tokens=16)
+    write_encoder(encoder, tmp_path / "kept")
+    kept = read_encoder(tmp_path / "kept")
+    assert kept.digest == encoder.digest
+    np.testing.assert_array_equal(kept.encode(PROBE[:8]), encoder.encode(PROBE[:8]))
 
 
 @pytest.mark.slow

@@ -77,8 +77,8 @@ def land(folder: Path, kind: str, day: dt.date, table: pa.Table) -> None:
     pq.write_table(table, target / "part-0.parquet")
 
 
-def place_of(root: Path, world: World) -> Place:
-    """All days of a world landed, nothing loaded."""
+def landed(root: Path, world: World) -> Place:
+    """A world of which everything has landed and nothing is loaded."""
     landing, recipe = root / "landing", root / "quick.toml"
     land(landing, "users", world.days[0], world.users)
     for day in world.days:

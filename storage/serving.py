@@ -1,0 +1,184 @@
+"""What services use: a store's release, answering in the caller's own ids, and following the pointer as it moves."""
+
+import logging
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from retrieval.domain import UNKNOWN, Candidates
+from retrieval.recommender import Snapshot
+from retrieval.vocabulary import Vocabulary
+from storage.manifest import MANIFEST
+from storage.opening import Opened, Origin, Verify
+from storage.releases import ReleaseStore
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rankings of one release, one a question, best first."""
+
+    release_id: str
+    ids: list[list[str]]
+    scores: list[list[float]]
+    unknown: list[str]
+    """What the question named and the release does not know."""
+
+
+def open_release(
+    uri: str | Path, release: str | None = None, *, cache: Path | None = None, verify: Verify = "full"
+) -> "Recommender":
+    """The live release of a store, a folder or `s3://bucket/prefix`; with `release` that one; or that of a folder.
+
+    `cache` holds copies of what lies on S3, ~/.cache/lamplighter/releases where it is not given.
+
+    Raises:
+        ReleaseError: when there is none, or it is torn: it names the file.
+    """
+    folder = Path(uri).expanduser().absolute() if "://" not in str(uri) else None
+    if release is None and folder is not None and (folder / MANIFEST).is_file():
+        return Recommender(Origin(ReleaseStore(folder.parent), folder.name), verify)
+    return Recommender(Origin(ReleaseStore(uri, cache), release), verify)
+
+
+class Recommender:
+    """Answers from a release, from any number of threads; a call that has begun ends on the release it began with."""
+
+    def __init__(self, origin: Origin, verify: Verify) -> None:
+        self._origin, self._verify = origin, verify
+        self._opened = origin.open(full=verify == "full")
+        self._former: str | None = None
+        self._refreshing, self._closed = threading.Lock(), threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.last_error: Exception | None = None
+        """Why the newest refresh failed; None when it did not."""
+        if verify == "lazy":
+            threading.Thread(target=self._opened.compare_bytes, name="lamplighter-verify", daemon=True).start()
+
+    @property
+    def release_id(self) -> str:
+        """The release that answers now."""
+        return self._opened.release.id
+
+    @property
+    def opened(self) -> Opened:
+        """The release that answers now, with its rows and its folder: for tools that look inside."""
+        return self._opened
+
+    def recommend(
+        self,
+        users: Sequence[str] | None = None,
+        k: int = 20,
+        *,
+        histories: Sequence[Sequence[str]] | None = None,
+        condition: str | None = None,
+        sources: Collection[str] | None = None,
+    ) -> Answer:
+        """The best k items of each user, or after each history of item ids, oldest first.
+
+        `condition` is a topic: only its items are shown. `sources` are those to blend. Users nobody knows get what a
+        newcomer gets, unknown items of histories are passed over; both are named in the answer.
+
+        Raises:
+            UnknownId: for a topic or a source that the release does not have; it names those there are.
+        """
+        snapshot = self._snapshot(k)
+        if users is not None and histories is None:
+            found = snapshot.recommend(_many(users, "users"), k, condition=condition, sources=sources)
+            return _answer(snapshot, found, _unknown(snapshot.dataset.people.ids, users))
+        if histories is None or users is not None:
+            raise ValueError("recommend takes either users or histories: give one of them")
+        named = [item for items in _many(histories, "histories") for item in _many(items, "a history")]
+        found = snapshot.recommend_after(histories, k, condition=condition, sources=sources)
+        return _answer(snapshot, found, _unknown(snapshot.dataset.catalogue.ids, named))
+
+    def similar(self, items: Sequence[str], k: int = 20, *, condition: str | None = None) -> Answer:
+        """The k items most like each item; nothing is like an unknown one, which is named in the answer."""
+        snapshot = self._snapshot(k)
+        found = snapshot.similar(_many(items, "items"), k, condition=condition)
+        return _answer(snapshot, found, _unknown(snapshot.dataset.catalogue.ids, items))
+
+    def search(self, texts: Sequence[str], k: int = 20, *, condition: str | None = None) -> Answer:
+        """The k items that mean most nearly what each text says."""
+        snapshot = self._snapshot(k)
+        return _answer(snapshot, snapshot.search(_many(texts, "texts"), k, condition=condition), [])
+
+    def refresh(self) -> bool:
+        """Go over to the release that is live now; whether there was another.
+
+        When that fails the present one goes on answering, and `last_error` says why.
+        """
+        with self._refreshing:
+            try:
+                changed = self._refresh()
+                self.last_error = None
+            except Exception as error:  # whatever it is, it must end neither a query nor the watcher
+                self.last_error, changed = error, False
+                log.warning("release %s goes on answering: %s", self.release_id, error)
+        return changed
+
+    def watch(self, seconds: float) -> Self:
+        """Refresh again and again, in a thread of its own, until `close`."""
+        if self._watcher is not None:
+            raise ValueError("the release is being watched already: close it, or open another")
+        self._watcher = threading.Thread(target=self._watch, args=(seconds,), name="lamplighter-watch", daemon=True)
+        self._watcher.start()
+        return self
+
+    def close(self) -> None:
+        """End the watching; calls that have begun end well."""
+        self._closed.set()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _snapshot(self, k: int) -> Snapshot:
+        """What this call answers from, to its end."""
+        if k < 1:
+            raise ValueError(f"k is {k}: ask for 1 item or more")
+        return self._opened.whole()
+
+    def _refresh(self) -> bool:
+        former = self._opened
+        if former.fault is None and self._origin.target() == former.target:
+            return False
+        opened = self._origin.open(former, full=self._verify != "size")
+        self._opened = opened
+        left, self._former = self._former, former.release.id
+        if left is not None and left not in {opened.release.id, former.release.id}:
+            self._origin.store.drop_copy(left)
+        return True
+
+    def _watch(self, seconds: float) -> None:
+        while not self._closed.wait(seconds):
+            self.refresh()
+
+
+def _answer(snapshot: Snapshot, found: Candidates, unknown: list[str]) -> Answer:
+    names, rows = snapshot.dataset.catalogue.ids, [items[items != UNKNOWN] for items in found.items]
+    scores = [line[: len(kept)].tolist() for line, kept in zip(found.scores, rows, strict=True)]
+    return Answer(snapshot.release_id, [names.names(kept) for kept in rows], scores, unknown)
+
+
+def _unknown(vocabulary: Vocabulary, ids: Sequence[str]) -> list[str]:
+    """Each id once that has no row."""
+    return list(dict.fromkeys(id_ for id_, row in zip(ids, vocabulary.rows(ids), strict=True) if row == UNKNOWN))
+
+
+def _many(values: Sequence[T], what: str) -> Sequence[T]:
+    """The values, which must not be one text: that is a sequence too, of letters."""
+    if isinstance(values, str):
+        raise TypeError(f"{what} is the text {values!r}, expected a list. Put it in brackets.")
+    return values

@@ -1,0 +1,402 @@
+"""What services get of a release: the row-level answers in ids, whatever happens beside the calls."""
+
+import functools
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from release_places import BUCKET, Server
+from served import NOW, Served
+
+from retrieval.domain import DAY, Candidates, Histories, Queries, Ragged, State
+from retrieval.errors import ReleaseError, UnknownId
+from retrieval.recommender import Snapshot
+from retrieval.retrievers.protocol import Retriever
+from storage.bundle import DISPLAY
+from storage.durable import retire
+from storage.manifest import MANIFEST, Manifest
+from storage.opening import Verify
+from storage.releases import CURRENT, ReleaseStore
+from storage.serving import Answer, Recommender, open_release
+
+VERIFY: tuple[Verify, ...] = ("full", "size", "lazy")
+MODES = pytest.mark.parametrize("verify", VERIFY)
+ROOT = Path(__file__).parents[2]
+
+
+def in_ids(snapshot: Snapshot, found: Candidates) -> list[list[str]]:
+    return [snapshot.dataset.catalogue.ids.names(row[row >= 0]) for row in found.items]
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def items_of(snapshot: Snapshot, topic: str) -> set[str]:
+    catalogue = snapshot.dataset.catalogue
+    row = catalogue.topic_names.row(topic)
+    return set(catalogue.ids.names([i for i in range(len(catalogue)) if row in catalogue.topics.row(i)]))
+
+
+@pytest.fixture
+def recommender(released: Served) -> Recommender:
+    return open_release(released.root)
+
+
+def test_answers_are_those_of_the_rows_in_the_callers_ids(released: Served, recommender: Recommender) -> None:
+    snapshot = released.snapshot(released.latter)
+    users, items = snapshot.dataset.people.ids.names(range(12)), snapshot.dataset.catalogue.ids.names(range(12))
+    for asked, expected in (
+        (recommender.recommend(users, 7), snapshot.recommend(users, 7)),
+        (recommender.recommend(users, 7, sources=["item_knn"]), snapshot.recommend(users, 7, sources=["item_knn"])),
+        (recommender.similar(items, 7), snapshot.similar(items, 7)),
+        (recommender.search(["rye bread"], 7), snapshot.search(["rye bread"], 7)),
+    ):
+        assert asked.ids == in_ids(snapshot, expected)
+        assert asked.scores == [line[line > -np.inf].tolist() for line in expected.scores]
+        assert (asked.release_id, asked.unknown) == (released.latter, [])
+
+
+def test_a_history_gets_what_a_user_with_that_history_gets(recommender: Recommender) -> None:
+    snapshot = recommender.opened.snapshot
+    dataset, n_users = snapshot.dataset, len(snapshot.dataset.people)
+    just_now = np.full(dataset.histories.n_events, dataset.day * DAY - 1, np.int64)
+    ones = np.ones(dataset.histories.n_events, np.float32)
+    histories = Histories(dataset.histories.offsets, dataset.histories.items, ones, just_now)
+    people = replace(dataset.people, features=Ragged.empty(n_users))
+    plain = replace(snapshot, dataset=replace(dataset, people=people, histories=histories))
+    users = people.ids.names(range(n_users))
+    chosen = [dataset.catalogue.ids.names(histories.take(np.array([row])).items) for row in range(n_users)]
+    assert recommender.recommend(histories=chosen, k=10).ids == in_ids(plain, plain.recommend(users, 10))
+
+
+def test_who_is_not_known_gets_what_a_newcomer_gets_and_is_named(recommender: Recommender) -> None:
+    (known,) = recommender.opened.snapshot.dataset.people.ids.names([3])
+    found = recommender.recommend(["nobody", known, "nobody"], 5)
+    newcomer, alone = recommender.recommend(histories=[[]], k=5), recommender.recommend([known], 5)
+    assert found.unknown == ["nobody"]
+    assert found.ids == [newcomer.ids[0], alone.ids[0], newcomer.ids[0]]
+    assert len(newcomer.ids[0]) == 5
+
+
+def test_items_that_are_not_known_are_passed_over_and_named(recommender: Recommender) -> None:
+    found = recommender.recommend(histories=[["gone", "i00003"], ["i00003"]], k=5)
+    assert found.unknown == ["gone"] and found.ids[0] == found.ids[1]
+    alike = recommender.similar(["gone", "i00003"], 5)
+    assert alike.unknown == ["gone"] and alike.ids[0] == alike.scores[0] == []
+    assert alike.ids[1] == recommender.similar(["i00003"], 5).ids[0] != []
+
+
+def test_questions_of_nobody_have_no_answers(recommender: Recommender) -> None:
+    for found in (recommender.recommend([]), recommender.similar([]), recommender.search([])):
+        assert found.ids == found.scores == []
+
+
+def test_a_condition_shows_items_of_that_topic_alone_and_all_of_them(recommender: Recommender) -> None:
+    snapshot = recommender.opened.snapshot
+    for topic in ("bakery", "garden"):
+        wanted = items_of(snapshot, topic)
+        answers = [
+            recommender.recommend(["u00000", "nobody"], 8, condition=topic),
+            recommender.recommend(histories=[["i00001"]], k=8, condition=topic),
+            recommender.similar(["i00001", "i00002"], 8, condition=topic),
+            recommender.search(["clay pot", "rye bread"], 8, condition=topic),
+        ]
+        for ids in (ids for answer in answers for ids in answer.ids):
+            assert len(ids) == 8 and set(ids) <= wanted
+        (everything,) = recommender.search(["bread"], len(snapshot.dataset.catalogue), condition=topic).ids
+        assert set(everything) == wanted
+
+
+def test_an_unknown_topic_or_source_is_refused_with_what_there_is(recommender: Recommender) -> None:
+    with pytest.raises(UnknownId, match=r"topic 'bakry' is not in this release .*near it: 'bakery'"):
+        recommender.recommend(["u00000"], 5, condition="bakry")
+    with pytest.raises(UnknownId, match=r"source 'knn' is not in release .*: popular, item_knn, two_tower\."):
+        recommender.recommend(["u00000"], 5, sources=["popular", "knn"])
+    with pytest.raises(UnknownId, match=r"no source is named"):
+        recommender.recommend(["u00000"], 5, sources=[])
+
+
+def test_wrong_use_is_refused(recommender: Recommender) -> None:
+    with pytest.raises(TypeError, match=r"users is the text 'u00000', expected a list"):
+        recommender.recommend("u00000")
+    with pytest.raises(TypeError, match=r"a history is the text 'i00001'"):
+        recommender.recommend(histories=["i00001"])
+    with pytest.raises(ValueError, match=r"either users or histories"):
+        recommender.recommend()
+    with pytest.raises(ValueError, match=r"k is 0"):
+        recommender.search(["bread"], 0)
+
+
+def test_search_finds_an_item_by_its_title(released: Served, recommender: Recommender) -> None:
+    items = pq.read_table(released.folder(released.latter) / DISPLAY).to_pylist()
+    titles = {item["item_id"]: item["title"] for item in items}
+    for title, ids in zip(titles.values(), recommender.search(list(titles.values()), 8).ids, strict=True):
+        assert set(title.split()) in [set(titles[id_].split()) for id_ in ids]
+
+
+def test_opening_and_answering_loads_nothing_that_only_nights_need(released: Served) -> None:
+    code = (
+        "import sys\nfrom storage.serving import open_release\n"
+        "with open_release(sys.argv[1]).watch(9) as r:\n"
+        "    ids = r.recommend(['u00000'], 3).ids[0]\n    r.recommend(histories=[ids])\n    r.similar(ids)\n"
+        "    r.search(['bread'])\n    r.refresh()\n"
+        "unwanted = ('torch', 'prefect', 'duckdb', 'great_expectations', 's3fs', 'fsspec', 'onnx', 'transformers')\n"
+        "print([name for name in unwanted if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(released.root)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_release_is_opened_by_its_id_or_by_its_folder(released: Served, tmp_path: Path) -> None:
+    assert open_release(released.root, released.former).release_id == released.former
+    elsewhere = shutil.copytree(released.folder(released.former), tmp_path / "model")
+    recommender = open_release(elsewhere)
+    assert recommender.recommend(["u00000"], 3).release_id == released.former
+    assert not recommender.refresh()
+    with pytest.raises(ReleaseError, match=r"no release 'gone'"):
+        open_release(released.root, "gone")
+    with pytest.raises(ReleaseError, match=r"no release is live"):
+        open_release(tmp_path / "empty")
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def spoil(served: Served, how: str) -> str:
+    """Spoil a file of the live release; its name."""
+    folder, other = served.folder(served.latter), served.folder(served.former)
+    name = "sources/two_tower/model/user_tower.onnx" if how == "missing" else "sources/two_tower/vectors.npy"
+    if how == "missing":
+        (folder / name).unlink()
+    elif how == "surplus":
+        name = "sources/two_tower/model/left.npy"
+        shutil.copyfile(other / "sources/two_tower/vectors.npy", folder / name)
+    elif how == "swapped":
+        shutil.copyfile(other / name, folder / name)
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-40])
+    return name
+
+
+@MODES
+@pytest.mark.parametrize("how", ["missing", "surplus", "swapped", "short"])
+def test_a_bundle_that_is_not_as_published_is_refused_by_the_name_of_the_file(
+    served: Served, how: str, verify: Verify
+) -> None:
+    name = spoil(served, how)
+    with pytest.raises(ReleaseError, match=rf"{served.latter} is torn: .*{name}"):
+        open_release(served.root, verify=verify)
+
+
+def test_a_changed_byte_is_refused_at_once_in_full(served: Served) -> None:
+    flip(served.folder(served.latter) / "sources/popular/model/counts.npy")
+    with pytest.raises(ReleaseError, match=r"is torn: .*popular/model/counts.npy does not match"):
+        open_release(served.root, verify="full")
+    assert open_release(served.root, verify="size").recommend(["u00000"], 3).ids
+
+
+def test_a_changed_byte_that_cannot_be_read_is_named_by_size_alone_too(served: Served) -> None:
+    path = served.folder(served.latter) / "sources/two_tower/index.faiss"
+    path.write_bytes(b"\0" * path.stat().st_size)
+    with pytest.raises(ReleaseError, match=r"is torn: .*two_tower/index.faiss does not match"):
+        open_release(served.root, verify="size")
+
+
+def test_a_changed_byte_ends_lazy_answers_until_a_whole_release_is_there(served: Served) -> None:
+    path = served.folder(served.latter) / "sources/popular/model/counts.npy"
+    flip(path)
+    recommender = open_release(served.root, verify="lazy")
+    eventually(lambda: recommender.opened.fault is not None)
+    for ask in (lambda: recommender.recommend(["u00000"], 3), lambda: recommender.search(["bread"])):
+        with pytest.raises(ReleaseError, match=r"is torn: .*popular/model/counts.npy does not match"):
+            ask()
+    assert not recommender.refresh() and "counts.npy" in str(recommender.last_error)
+    served.promote(served.former)
+    assert recommender.refresh()
+    assert recommender.recommend(["u00000"], 3).release_id == served.former
+
+
+def test_a_lazy_reader_goes_on_when_a_sweep_takes_the_files_it_was_comparing(served: Served) -> None:
+    recommender = open_release(served.root, verify="lazy")
+    retire(served.folder(served.latter))
+    recommender.opened.compare_bytes()
+    assert recommender.recommend(["u00000"], 3).release_id == served.latter
+
+
+class Held:
+    """A retriever that waits before it answers."""
+
+    def __init__(self, real: Retriever) -> None:
+        self.real, self.begun, self.go_on = real, threading.Event(), threading.Event()
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates:
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return self.real.retrieve(queries, k)
+
+    def state(self) -> State:
+        return self.real.state()
+
+
+def test_a_call_that_has_begun_ends_on_the_release_it_began_with(served: Served) -> None:
+    recommender = open_release(served.root)
+    opened, expected = recommender.opened, recommender.recommend(["u00001"], 5)
+    held = Held(opened.snapshot.sources["popular"])
+    recommender._opened = replace(
+        opened, snapshot=replace(opened.snapshot, sources={**opened.snapshot.sources, "popular": held})
+    )
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(recommender.recommend, ["u00001"], 5)
+        assert held.begun.wait(20)
+        served.promote(served.former)
+        assert recommender.refresh()
+        shutil.rmtree(served.folder(served.latter))
+        assert recommender.recommend(["u00001"], 5).release_id == served.former
+        assert not call.done()
+        held.go_on.set()
+        assert call.result(20) == expected
+
+
+def test_every_answer_is_exactly_that_of_the_release_it_names_while_releases_change(served: Served) -> None:
+    snapshots = {id_: served.snapshot(id_) for id_ in (served.former, served.latter)}
+    users = snapshots[served.former].dataset.people.ids.names(range(20))
+    expected = {id_: dict(zip(users, in_ids(s, s.recommend(users, 8)), strict=True)) for id_, s in snapshots.items()}
+    assert expected[served.former] != expected[served.latter]
+    recommender, done = open_release(served.root), threading.Event()
+
+    def ask(worker: int) -> list[Answer]:
+        found = []
+        for user in itertools.islice(itertools.cycle(users), worker, None):
+            found.append(recommender.recommend([user], 8))
+            assert found[-1].ids[0] == expected[found[-1].release_id][user]
+            if done.wait(0.02):
+                return found
+        raise AssertionError
+
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(ask, worker) for worker in range(8)]
+        try:
+            for target, _ in zip(itertools.cycle([served.former, served.latter]), range(20), strict=False):
+                served.promote(target)
+                assert recommender.refresh(), recommender.last_error
+        finally:
+            done.set()
+        answers = [answer for call in calls for answer in call.result(30)]
+    assert {answer.release_id for answer in answers} == {served.former, served.latter}
+
+
+def test_nothing_changes_where_nothing_became_live(served: Served) -> None:
+    recommender = open_release(served.root)
+    before = recommender.opened
+    assert not recommender.refresh()
+    assert recommender.opened is before
+
+
+def test_what_did_not_change_is_not_read_again(served: Served) -> None:
+    recommender = open_release(served.root)
+    encoder = recommender.opened.snapshot.encoder
+    served.promote(served.former)
+    assert recommender.refresh()
+    assert recommender.opened.snapshot.encoder is encoder
+
+
+def test_a_watcher_notices_what_became_live_and_ends_when_it_is_closed(served: Served) -> None:
+    with open_release(served.root).watch(0.02) as recommender:
+        served.promote(served.former)
+        eventually(lambda: recommender.release_id == served.former)
+        with pytest.raises(ValueError, match="watched already"):
+            recommender.watch(1)
+    assert recommender._watcher is not None and not recommender._watcher.is_alive()
+    served.promote(served.latter)
+    assert recommender.recommend(["u00000"], 3).release_id == served.former
+
+
+@pytest.mark.parametrize("fault", ["torn release", "damaged pointer", "no pointer"])
+def test_a_refresh_that_fails_leaves_the_old_release_answering(
+    served: Served, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.promote(served.former)
+    recommender = open_release(served.root)
+    before, pointer = recommender.recommend(["u00000"], 5), served.root / CURRENT
+    was = pointer.read_bytes()
+    if fault == "torn release":
+        served.promote(served.latter)
+        spoil(served, "swapped")
+    elif fault == "damaged pointer":
+        pointer.write_text("{")
+    else:
+        pointer.unlink()
+    assert not recommender.refresh()
+    assert recommender.recommend(["u00000"], 5) == before
+    assert isinstance(recommender.last_error, ReleaseError)
+    assert f"release {served.former} goes on answering" in caplog.text
+    pointer.write_bytes(was)
+    assert not recommender.refresh()
+    assert recommender.last_error is None
+
+
+def test_a_release_that_is_swept_away_while_it_is_opened_is_left_for_the_live_one(served: Served) -> None:
+    class Sweeping(ReleaseStore):
+        """Another release becomes live, and the one asked for is gone, just before its files are read."""
+
+        def fetch(self, id_: str) -> Path:
+            folder = super().fetch(id_)
+            if id_ == served.latter:
+                served.promote(served.former)
+                shutil.rmtree(folder)
+            return folder
+
+    from storage.opening import Origin
+
+    recommender = Recommender(Origin(Sweeping(served.root), None), "full")
+    assert recommender.recommend(["u00000"], 3).release_id == served.former
+
+
+@pytest.fixture
+def far(served: Served, moto: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ReleaseStore:
+    """The same two releases on an S3 server."""
+    for name, value in moto.environment.items():
+        monkeypatch.setenv(name, value)
+    store = ReleaseStore(f"s3://{BUCKET}/{tmp_path.name}-{os.getpid()}", tmp_path / "publisher")
+    without = shutil.ignore_patterns(MANIFEST)
+    for id_ in (served.former, served.latter):
+        copy = functools.partial(shutil.copytree, served.folder(id_), dirs_exist_ok=True, ignore=without)
+        store.add(id_, copy)
+    store.promote(served.former, at=NOW, who="ada@host", why="a test")
+    return store
+
+
+def test_a_release_on_s3_is_opened_through_a_local_copy_that_mends_itself(
+    far: ReleaseStore, served: Served, tmp_path: Path
+) -> None:
+    cache = tmp_path / "copies"
+    recommender = open_release(far.uri, cache=cache)
+    expected = open_release(served.root, served.former).recommend(["u00000"], 5)
+    assert recommender.recommend(["u00000"], 5) == expected
+    (copy,) = cache.glob("*/*/manifest.json")
+    flip(copy.parent / "sources/popular/model/counts.npy")
+    assert open_release(far.uri, cache=cache).recommend(["u00000"], 5) == expected
+    Manifest.read(copy.parent).check(copy.parent)
+    far.promote(served.latter, at=NOW, who="ada@host", why="a test")
+    assert recommender.refresh()
+    assert recommender.recommend(["u00000"], 5) == open_release(served.root).recommend(["u00000"], 5)
