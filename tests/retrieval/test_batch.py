@@ -12,7 +12,7 @@ from retrieval.domain import DAY, UNKNOWN, Candidates, Dataset
 from retrieval.index import IndexConfig, build_index
 from retrieval.progress import listening
 from retrieval.queries import ask
-from retrieval.recommender import Recommender
+from retrieval.recommender import Snapshot
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
@@ -79,7 +79,7 @@ def assert_as_good(found: Candidates, wanted: Candidates) -> None:
 def test_users_get_what_a_reader_would_get(learnt: Dataset, sources: dict[str, Retriever], exclude_seen: bool) -> None:
     batch = batch_of(learnt, sources, exclude_seen)
     rows, found = together(batch.of_users(2))
-    reader = Recommender("r", learnt, sources, batch.blend, exclude_seen)
+    reader = Snapshot("r", learnt, sources, batch.blend, exclude_seen)
     assert_as_good(found, reader.recommend(learnt.people.ids.names(rows), K))
 
 
@@ -87,14 +87,14 @@ def test_items_get_what_a_reader_would_get(learnt: Dataset, sources: dict[str, R
     batch = batch_of(learnt, sources)
     rows, found = together(batch.of_items(2))
     assert rows.tolist() == np.flatnonzero(learnt.catalogue.eligible(learnt.day)).tolist()
-    wanted = Recommender("r", learnt, sources, batch.blend, False).similar(learnt.catalogue.ids.names(rows), SIMILAR_K)
+    wanted = Snapshot("r", learnt, sources, batch.blend, False).similar(learnt.catalogue.ids.names(rows), SIMILAR_K)
     assert_as_good(found, wanted)
 
 
 def test_items_without_vectors_are_answered_by_the_blend(learnt: Dataset, sources: dict[str, Retriever]) -> None:
     plain = {name: source for name, source in sources.items() if name != "two_tower"}
     rows, found = together(batch_of(learnt, plain).of_items(2))
-    reader = Recommender("r", learnt, plain, BlendConfig(depth=30), False)
+    reader = Snapshot("r", learnt, plain, BlendConfig(depth=30), False)
     np.testing.assert_array_equal(found.items, reader.similar(learnt.catalogue.ids.names(rows), SIMILAR_K).items)
 
 

@@ -13,7 +13,7 @@ from places import Place
 
 from flows.nightly import NightResult, nightly
 from storage.bundle import BATCH, ITEMS, USERS
-from storage.reader import open_release
+from storage.reader import read_snapshot
 from storage.releases import ReleaseStore
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -37,7 +37,7 @@ def as_pairs(row: dict[str, Any]) -> list[tuple[str, float]]:
 
 def test_a_release_holds_what_its_readers_would_get(place: Place) -> None:
     result = run(place)
-    reader = open_release(result.folder)
+    reader = read_snapshot(result.folder)
     catalogue, people = reader.dataset.catalogue.ids, reader.dataset.people.ids
     users, items = rows(result, USERS), rows(result, ITEMS)
     assert 25 < len(users) < len(people)
