@@ -20,8 +20,8 @@ from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
 from retrieval.rules import FrozenModel
 
-BLOCK = 512
-"""Rows answered at once: enough for matrix products, few enough for their candidates to stay in the cache."""
+BLOCK = 2048
+"""Rows answered at once: enough for FAISS to go through the items seldom, few enough to share out."""
 
 
 class BatchConfig(FrozenModel):
@@ -36,8 +36,8 @@ class BatchConfig(FrozenModel):
     similar_k: int = Field(default=20, ge=0)
     """Items written an item; 0 writes nothing of items."""
     exact_up_to: int = Field(default=300_000, ge=0)
-    """Catalogues of that many items or fewer are scanned for users instead of asked by the graph, which finds fewer
-    of the nearest 100 than of the nearest 10 and is no faster there."""
+    """Users' vectors are compared with all items of catalogues up to that size instead of asking the graph, which finds
+    fewer of the nearest 100 than of the nearest 10 and is no faster there."""
     rows_per_file: int = Field(default=100_000, ge=1)
     """Most users or items in one file."""
 
@@ -89,11 +89,11 @@ class Batch:
         return answer(sources, self.blend, queries, k)[BLEND]
 
     def _sources_for_users(self) -> Mapping[str, Retriever]:
-        """The sources, small catalogues scanned."""
+        """The sources, asked exactly where the catalogue is small enough."""
         if len(self.dataset.catalogue) > self.config.exact_up_to:
             return self.sources
         return {
-            name: source.scanning() if isinstance(source, IndexedRetriever) else source
+            name: source.exact() if isinstance(source, IndexedRetriever) else source
             for name, source in self.sources.items()
         }
 

@@ -58,26 +58,19 @@ class VectorIndex:
         return Candidates(items.astype(np.int32), np.where(items < 0, -np.inf, scores).astype(np.float32))
 
     def exact(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
-        """The nearest k items by scanning all of them."""
-        stored = np.ascontiguousarray(self.vectors)
-        scores, items = faiss.knn(np.ascontiguousarray(vectors), stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT)
-        return Candidates(items.astype(np.int32), scores)
+        """The nearest k items by comparing with all of them."""
+        return ExactIndex(self.vectors).search(vectors, k)
 
     def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The best k eligible, not excluded items of each query.
 
         The graph is asked for more than k; queries that exclude too much for it are answered by scanning.
         """
-        found = keep_allowed(self.search(vectors, 2 * k), queries, k)
-        short = np.flatnonzero((found.items < 0).any(axis=1))
-        if len(short):
-            rest = self.scan(vectors[short], queries.take(short), k)
-            found.items[short], found.scores[short] = rest.items, rest.scores
-        return found
+        return _completed(self.search(vectors, 2 * k), self, vectors, queries, k)
 
     def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The same answer by scoring every item."""
-        return ExactIndex(self.vectors).answer(vectors, queries, k)
+        return ExactIndex(self.vectors).scan(vectors, queries, k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +79,43 @@ class ExactIndex:
 
     vectors: Float32[np.ndarray, "items dim"]
 
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(self, vectors: Float32[np.ndarray, "queries dim"], k: int) -> Candidates:
+        """The nearest k items; FAISS takes tiles of scores that stay in the cache."""
+        stored = np.ascontiguousarray(self.vectors)
+        scores, items = faiss.knn(np.ascontiguousarray(vectors), stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT)
+        return Candidates(items.astype(np.int32), scores)
+
     def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The best k eligible, not excluded items of each query."""
-        room = np.empty((min(BLOCK, len(queries)), len(self.vectors)), np.float32)  # new memory costs a third of a scan
+        return _completed(self.search(vectors, 2 * k), self, vectors, queries, k)
+
+    def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
+        """The same answer from all scores of a query at once, however much it excludes."""
+        room = np.empty((min(BLOCK, len(queries)), len(self)), np.float32)  # new memory for each costs a third
 
         def score(_: Queries, part: slice) -> Float32[np.ndarray, "queries items"]:
             return np.matmul(vectors[part], self.vectors.T, out=room[: part.stop - part.start])
 
         return rank_all(queries, k, score)
+
+
+def _completed(
+    found: Candidates,
+    index: VectorIndex | ExactIndex,
+    vectors: Float32[np.ndarray, "queries dim"],
+    queries: Queries,
+    k: int,
+) -> Candidates:
+    """What may be shown of a search; queries of which that is too little are scanned."""
+    answered = keep_allowed(found, queries, k)
+    short = np.flatnonzero((answered.items < 0).any(axis=1))
+    if len(short):
+        rest = index.scan(vectors[short], queries.take(short), k)
+        answered.items[short], answered.scores[short] = rest.items, rest.scores
+    return answered
 
 
 def build_index(vectors: Float32[np.ndarray, "items dim"], config: IndexConfig) -> VectorIndex:

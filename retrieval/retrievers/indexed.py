@@ -28,8 +28,8 @@ class IndexedRetriever:
         seeds = self.encoder.embed_seeds(np.asarray(self.index.vectors[items]))
         return self.index.answer(seeds, queries, k)
 
-    def scanning(self) -> "IndexedRetriever":
-        """The same, asking every item instead of the index."""
+    def exact(self) -> "IndexedRetriever":
+        """The same, comparing with every item instead of asking a graph."""
         return replace(self, index=ExactIndex(self.index.vectors))
 
     def state(self) -> State:

@@ -8,7 +8,7 @@ import pytest
 
 from retrieval.domain import UNKNOWN, Histories, Queries, Ragged
 from retrieval.errors import ModelError
-from retrieval.index import IndexConfig, VectorIndex, build_index, tune
+from retrieval.index import ExactIndex, IndexConfig, VectorIndex, build_index, tune
 from retrieval.text import unit
 
 N, DIM = 800, 16
@@ -128,6 +128,16 @@ def test_answer_is_allowed_and_complete(
 def test_asked_for_everything_answer_and_scan_agree(index: VectorIndex, probes: np.ndarray) -> None:
     queries = questions(len(probes), N, 0.2, 0.3)
     answered, scanned = index.answer(probes, queries, N), index.scan(probes, queries, N)
+    np.testing.assert_array_equal(answered.items, scanned.items)
+    np.testing.assert_allclose(answered.scores, scanned.scores, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("share_barred", "share_excluded"), [(0, 0), (0.3, 0.1), (0.5, 0.95)])
+def test_exact_answers_are_those_of_a_scan(
+    index: VectorIndex, probes: np.ndarray, share_barred: float, share_excluded: float
+) -> None:
+    queries, exact = questions(len(probes), N, share_barred, share_excluded), ExactIndex(index.vectors)
+    answered, scanned = exact.answer(probes, queries, 10), exact.scan(probes, queries, 10)
     np.testing.assert_array_equal(answered.items, scanned.items)
     np.testing.assert_allclose(answered.scores, scanned.scores, rtol=1e-4, atol=1e-6)
 
