@@ -2,6 +2,8 @@
 
 import datetime as dt
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,36 @@ def two_nights(place: Place) -> Served:
     where = (str(place.recipe_file), str(place.lake.root), str(place.landing))
     ids = [nightly(day, *where).release.id for day in place.world.days[-2:]]
     return Served(place.lake.releases, *ids)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def spoil(served: Served, how: str) -> str:
+    """Spoil a file of the live release; its name."""
+    folder, other = served.folder(served.latter), served.folder(served.former)
+    name = "sources/two_tower/model/user_tower.onnx" if how == "missing" else "sources/two_tower/vectors.npy"
+    if how == "missing":
+        (folder / name).unlink()
+    elif how == "surplus":
+        name = "sources/two_tower/model/left.npy"
+        shutil.copyfile(other / "sources/two_tower/vectors.npy", folder / name)
+    elif how == "swapped":
+        shutil.copyfile(other / name, folder / name)
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-40])
+    return name
 
 
 @pytest.fixture(scope="session")
