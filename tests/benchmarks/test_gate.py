@@ -33,7 +33,7 @@ def test_worse_challengers_are_never_promoted_and_equal_ones_are_seldom_held(
     challenge = Challenge(settings.night(NIGHTS[-1]), nights[-1].parts)
     rows = ["| challenger | decision | by its answers alone | what failed |", "|---|---|---|---|"]
     decisions = []
-    for name in ("shuffled", "stale_tower", "half"):
+    for name in ("shuffled", "stale_tower", "former_tower", "half"):
         try:
             judged = getattr(challenge, name)()
         except ModelError as error:

@@ -152,6 +152,10 @@ class Held:
     def __init__(self, real: Retriever) -> None:
         self.real, self.begun, self.go_on = real, threading.Event(), threading.Event()
 
+    @property
+    def n_items(self) -> int:
+        return self.real.n_items
+
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         self.begun.set()
         assert self.go_on.wait(20)

@@ -53,9 +53,12 @@ class Challenge:
         return self._of_vectors("shuffled", make)
 
     def stale_tower(self) -> Judged:
-        """The towers are of the night before, or of another training where there was none; the vectors are today's."""
-        former = self._warm() or self._trained(seed=99)
-        return self.judge(self._with(replace(self._own, model=former)))
+        """The towers are of another training of the same night than the vectors."""
+        return self.judge(self._with(replace(self._own, model=self._trained(seed=99))))
+
+    def former_tower(self) -> Judged:
+        """The towers are of the night before, when there were fewer items."""
+        return self.judge(self._with(replace(self._own, model=self._warm())))
 
     def half(self) -> Judged:
         """Vectors and index end in the middle of the catalogue."""
