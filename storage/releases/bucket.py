@@ -1,6 +1,7 @@
 """One prefix of a bucket through s3fs: what is asked of the server, and its faults in words."""
 
 import datetime as dt
+import email.utils
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -72,15 +73,15 @@ class Bucket:
 
     def read(self, name: str) -> tuple[bytes, str]:
         """An object and its tag, of one answer."""
-        bucket, key, _ = self._files.split_path(self._path(name))
+        data, facts = self._get(name)
+        return data, facts["ETag"]
 
-        async def get() -> tuple[bytes, str]:
-            found = await self._files._call_s3("get_object", Bucket=bucket, Key=key)
-            async with found["Body"] as body:
-                return await body.read(), found["ETag"]
-
-        with self._faults("read"):
-            return sync(self._files.loop, get)
+    def read_timed(self, name: str) -> tuple[bytes, dt.datetime, dt.datetime]:
+        """An object, when it was written, and what time it is: both by the server's clock, in whole seconds."""
+        data, facts = self._get(name)
+        written = facts["LastModified"]
+        said = facts["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return data, written, email.utils.parsedate_to_datetime(said) if said else written
 
     def write(self, name: str, data: bytes, **condition: str) -> None:
         """Write an object in one request; Conflict when its condition does not hold."""
@@ -139,6 +140,17 @@ class Bucket:
                 where = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
                 self._files.call_s3("abort_multipart_upload", **where)
         return [str(upload["Key"]) for upload in old]
+
+    def _get(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        bucket, key, _ = self._files.split_path(self._path(name))
+
+        async def get() -> tuple[bytes, dict[str, Any]]:
+            found = await self._files._call_s3("get_object", Bucket=bucket, Key=key)
+            async with found["Body"] as body:
+                return await body.read(), found
+
+        with self._faults("read"):
+            return sync(self._files.loop, get)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}".rstrip("/")

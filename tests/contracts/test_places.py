@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from release_places import Server
 
 from retrieval.errors import ArtifactError, ReleaseError
 from storage.manifest import MANIFEST, Manifest
+from storage.releases import lease
 from storage.releases.lease import LEASE, LEASE_SECONDS, Lease
 from storage.releases.places import Conflict, Place, place_of
 from storage.releases.s3 import S3Place
@@ -44,7 +46,7 @@ def fill(folder: Path) -> None:
 
 
 def swap(place: Place, data: bytes, expected: str | None, owner: str = "me") -> None:
-    place.swap("P", data, expected, owner=owner, now=NOW)
+    place.swap("P", data, expected, owner=owner)
 
 
 def test_nothing_is_there_at_first(place: Place) -> None:
@@ -90,7 +92,7 @@ def test_a_swap_needs_the_tag_of_what_is_there(place: Place) -> None:
     with pytest.raises(Conflict):
         swap(place, b"four", tag)
     with pytest.raises(Conflict):
-        place.swap("Q", b"first", tag, owner="me", now=NOW)
+        place.swap("Q", b"first", tag, owner="me")
     assert place.read("P") == b"three"
     assert place.read_tagged("Q") is None
 
@@ -229,18 +231,53 @@ def test_a_publisher_that_meets_a_lease_is_told_whose_and_until_when(
         monkeypatch.setenv(name, value)
     place = S3Place(f"s3://lamplighter/{tmp_path.name}-lease", tmp_path)
     place.settle_seconds = SETTLE_SECONDS
-    ends = NOW + dt.timedelta(seconds=LEASE_SECONDS)
-    place.bucket.write(LEASE, Lease("ada@host", ends, "t").as_bytes())
-    with pytest.raises(ReleaseError, match=r"held by ada@host until 2026-03-06 04:01:00 UTC.*Nothing was changed"):
+    place.bucket.write(LEASE, Lease("ada@host", LEASE_SECONDS, "t").as_bytes())
+    taken_at = place.touched(LEASE)
+    assert taken_at is not None
+    until = f"{taken_at + dt.timedelta(seconds=LEASE_SECONDS):%Y-%m-%d %H:%M:%S}"
+    with pytest.raises(ReleaseError, match=rf"held by ada@host until {until} UTC.*Nothing was changed"):
         swap(place, b"one", None)
     assert place.read_tagged("P") is None
-    assert place.sweep(NOW, NOW, frozenset()) == []
-    later = ends + dt.timedelta(seconds=1)
-    place.swap("P", b"one", None, owner="me", now=later)
+    assert place.sweep(NOW, frozenset()) == []
+    place.bucket.write(LEASE, Lease("ada@host", -5, "t").as_bytes())  # one that ended
+    swap(place, b"one", None)
     assert place.read("P") == b"one"
     assert not place.exists(LEASE)
-    place.bucket.write(LEASE, Lease("ada@host", ends, "t").as_bytes())
-    assert place.sweep(later, later, frozenset()) == [LEASE]
+    place.bucket.write(LEASE, Lease("ada@host", -5, "t").as_bytes())
+    assert place.sweep(NOW, frozenset()) == [LEASE]
+    place.bucket.write(LEASE, b"{")
+    swap(place, b"two", (place.read_tagged("P") or (b"", ""))[1])
+
+
+def test_the_end_of_a_lease_is_told_by_the_server_s_clock_alone(
+    juicefs: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in juicefs.environment.items():
+        monkeypatch.setenv(name, value)
+    place = S3Place(f"s3://lamplighter/{tmp_path.name}-clock", tmp_path)
+    place.settle_seconds = 0
+    place.bucket.write(LEASE, Lease("ada@host", 1, "t").as_bytes())
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            swap(place, b"one", None)
+            break
+        except ReleaseError as error:
+            assert "is held by ada@host" in str(error)
+    assert place.read("P") == b"one"
+
+
+def test_a_publisher_whose_lease_ended_meanwhile_writes_nothing(
+    juicefs: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in juicefs.environment.items():
+        monkeypatch.setenv(name, value)
+    place = S3Place(f"s3://lamplighter/{tmp_path.name}-slow", tmp_path)
+    place.settle_seconds = 0
+    monkeypatch.setattr(lease, "LEASE_SECONDS", -5)
+    with pytest.raises(ReleaseError, match="ended or was taken away. Nothing was changed"):
+        swap(place, b"one", None)
+    assert place.read_tagged("P") is None and not place.exists(LEASE)
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/x", "http://host/x", "s3://", "s3:///"])
