@@ -17,6 +17,8 @@ from storage.releases.places import Conflict
 ATTEMPTS = 4
 """Tries of one request, by the client's own rules for faults that pass."""
 CONNECT_SECONDS, READ_SECONDS = 5, 30
+PART_BYTES = 50 << 20
+"""Files of twice this size and more are uploaded in parts."""
 _REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -98,7 +100,8 @@ class Bucket:
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put local files under names; folders are never put whole, for a second time would nest them."""
         with self._written():
-            self._files.put([str(path) for path in files.values()], [self._path(name) for name in files])
+            paths = [str(path) for path in files.values()]
+            self._files.put(paths, [self._path(name) for name in files], chunksize=PART_BYTES)
 
     def download(self, files: Mapping[str, Path]) -> None:
         """Copy objects into local files."""
@@ -142,6 +145,9 @@ class Bucket:
         return [str(upload["Key"]) for upload in old]
 
     def _get(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        from aiohttp import ClientPayloadError
+        from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
         bucket, key, _ = self._files.split_path(self._path(name))
 
         async def get() -> tuple[bytes, dict[str, Any]]:
@@ -150,6 +156,9 @@ class Bucket:
                 return await body.read(), found
 
         with self._faults("read"):
+            for _ in range(ATTEMPTS - 1):  # the client asks again until an answer begins, not when it then breaks off
+                with suppress(ClientPayloadError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                    return sync(self._files.loop, get)
             return sync(self._files.loop, get)
 
     def _path(self, name: str) -> str:

@@ -17,7 +17,7 @@ from storage.releases.places import Conflict, Place, place_of
 from storage.releases.s3 import S3Place
 
 NOW = dt.datetime(2026, 3, 6, 4, tzinfo=dt.UTC)
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.02
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def race_often(open_place: Callable[[], Place], n_rounds: int) -> None:
 
 
 def test_of_two_publishers_at_once_exactly_one_wins(open_place: Callable[[], Place]) -> None:
-    race_often(open_place, 30)
+    race_often(open_place, 10)
 
 
 @pytest.mark.slow

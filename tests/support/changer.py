@@ -43,7 +43,8 @@ class Told:
             return found
 
         def told(*arguments: Any, **options: Any) -> Any:
-            say("step", f"{name}:{str(arguments[0]).rpartition('/')[2] if name == 'write' else ''}")
+            folder, _, last = str(arguments[0]).rpartition("/") if name == "write" else ("", "", "")
+            say("step", f"{name}:{folder if folder == 'audit' else last}".rstrip(":"))
             return found(*arguments, **options)
 
         return told

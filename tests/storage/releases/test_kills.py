@@ -58,13 +58,15 @@ class Killer:
 
     process: subprocess.Popen[str]
     said: Path
+    n_whole: int
+    """How many whole rounds every second process is left to itself first."""
     rng: random.Random = field(default_factory=lambda: random.Random(3))
     took: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in OPERATIONS})
     hits: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, uri: str, folder: Path, grace_seconds: float) -> "Killer":
+    def of(cls, uri: str, folder: Path, grace_seconds: float, n_whole: int) -> "Killer":
         environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"}
         command = [sys.executable, "-m", "changer", uri, str(folder / "changer"), str(grace_seconds)]
         with (folder / "said").open("w") as said:
@@ -72,11 +74,12 @@ class Killer:
             return cls(
                 subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True, env=environment),
                 folder / "said",
+                n_whole,
             )
 
     def kill(self, round_: int) -> set[str]:
         """Kill one process at a random moment; the releases that may be live afterwards."""
-        operation, n_whole = OPERATIONS[round_ % 4], round_ // 4 % 2  # half of them while they repair
+        operation, n_whole = OPERATIONS[round_ % 4], round_ // 4 % 2 * self.n_whole  # half of them while they repair
         delay = self.rng.random() * statistics.median(self.took[operation])
         lines = self.run(f"{round_} {operation} {n_whole} {delay:.6f}")
         assert lines[-1] == ["ended", "-9"], (lines[-1], self.said.read_text())
@@ -116,7 +119,8 @@ class Killer:
         assert self.process.wait(30) == 0
 
 
-def kill_often(uri: str, tmp_path: Path, n_kills: int, n_readers: int, grace_seconds: float) -> None:
+def kill_often(uri: str, tmp_path: Path, n_kills: int, n_readers: int) -> None:
+    grace_seconds, n_whole = (5, 1) if uri.startswith("s3:") else (0.5, 10)  # a reader takes milliseconds there
     start = time.monotonic()
     store = ReleaseStore(uri, tmp_path / "copies")
     first = f"{DAY}-first"
@@ -125,11 +129,11 @@ def kill_often(uri: str, tmp_path: Path, n_kills: int, n_readers: int, grace_sec
     readers = [Reader(uri, tmp_path / f"reader-{n}") for n in range(n_readers)]
     for reader in readers:
         reader.start()
-    killer = Killer.of(uri, tmp_path, grace_seconds)
+    killer = Killer.of(uri, tmp_path, grace_seconds, n_whole)
     try:
-        killer.look(killer.run("0 none 3 0"))
+        killer.look(killer.run(f"0 none {1 + n_readers // 2} 0"))
         killer.hits.clear()
-        for round_ in range(n_kills):
+        for round_ in range(8, 8 + n_kills):
             may_be_live = killer.kill(round_)
             live = store.verify(store.current().id)
             assert live.id in may_be_live, (round_, live.id, may_be_live)
@@ -155,8 +159,9 @@ def kill_often(uri: str, tmp_path: Path, n_kills: int, n_readers: int, grace_sec
     }
     print(f"\n{uri[:5]} {json.dumps(figures | {'steps': dict(sorted(killer.steps.items()))})}")
     assert all(n_reads) and sum(killer.hits.values()) == n_kills
-    for operation in OPERATIONS:
-        assert killer.hits[operation] >= n_kills / 8, "kills that hit an operation in its middle"
+    assert sum(killer.hits[operation] for operation in OPERATIONS) >= n_kills / 2, "kills in the middle of something"
+    for operation in OPERATIONS if n_kills >= 100 else ():
+        assert killer.hits[operation] >= n_kills / 8
 
 
 def repaired(store: ReleaseStore) -> None:
@@ -186,9 +191,9 @@ def night_after(store: ReleaseStore) -> str:
 
 
 def test_a_few_kills_leave_a_store_that_can_be_read_and_repaired(release_uri: str, tmp_path: Path) -> None:
-    kill_often(release_uri, tmp_path, n_kills=8, n_readers=1, grace_seconds=2)
+    kill_often(release_uri, tmp_path, n_kills=4, n_readers=1)
 
 
 @pytest.mark.slow
 def test_a_hundred_kills_leave_a_store_that_can_be_read_and_repaired(release_uri: str, tmp_path: Path) -> None:
-    kill_often(release_uri, tmp_path, n_kills=100, n_readers=4, grace_seconds=5)
+    kill_often(release_uri, tmp_path, n_kills=100, n_readers=4)
