@@ -124,6 +124,18 @@ def test_a_server_that_always_fails_is_named_in_one_sentence(
     assert isinstance(store.place, S3Place)
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    store: ReleaseStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (live,) = nights(store, 1)
+    with faulty(server.endpoint, share=1.0, seed=0) as proxy, monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        faults = iter(["half", "half", None])
+        proxy.fault = lambda: next(faults)  # type: ignore[method-assign]
+        assert ReleaseStore(store.uri).current_id() == live
+    assert list(faults) == []
+
+
 def test_a_server_that_goes_silent_while_the_pointer_moves_is_not_called_unchanged(
     store: ReleaseStore, moto: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
