@@ -100,6 +100,18 @@ class Bucket:
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put local files under names; folders are never put whole, for a second time would nest them."""
         with self._written():
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return self._put(files)
+                except FileNotFoundError as error:
+                    if _code(error) != "NoSuchUpload":
+                        raise
+                    # The answer to the end of an upload in parts was lost: the client ended it again, in vain.
+                    files = {name: path for name, path in files.items() if self.size(name) != path.stat().st_size}
+            self._put(files)
+
+    def _put(self, files: Mapping[str, Path]) -> None:
+        if files:
             paths = [str(path) for path in files.values()]
             self._files.put(paths, [self._path(name) for name in files], chunksize=PART_BYTES)
 

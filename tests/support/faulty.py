@@ -35,7 +35,7 @@ class Proxy(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def fault(self) -> str | None:
+    def fault(self, asked: str) -> str | None:
         with self.lock:
             self.n_requests += 1
             if self.rng.random() >= self.share:
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.server.fault()
+        fault = self.server.fault(f"{self.command} {self.path}")
         if fault == "cut":
             self.close_connection = True
             return

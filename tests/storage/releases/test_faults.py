@@ -131,9 +131,29 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
     with faulty(server.endpoint, share=1.0, seed=0) as proxy, monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         faults = iter(["half", "half", None])
-        proxy.fault = lambda: next(faults)  # type: ignore[method-assign]
+        proxy.fault = lambda _: next(faults)  # type: ignore[method-assign]
         assert ReleaseStore(store.uri).current_id() == live
     assert list(faults) == []
+
+
+def test_a_lost_answer_to_the_end_of_a_large_upload_is_no_fault(
+    store: ReleaseStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+
+    def lose_the_first_end(asked: str) -> str | None:
+        is_end = asked.startswith("POST") and "uploadId" in asked and not lost
+        lost.extend([asked] if is_end else [])
+        return "lost" if is_end else None
+
+    with faulty(server.endpoint, share=1.0, seed=0) as proxy, monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        proxy.fault = lose_the_first_end  # type: ignore[method-assign]
+        ReleaseStore(store.uri).add(
+            "large", fill_with(contents(f"{day_of(0)}-a", None) | {"large": b"x" * (2 * PARTS)})
+        )
+    assert lost
+    store.verify("large")
 
 
 def test_a_server_that_goes_silent_while_the_pointer_moves_is_not_called_unchanged(
