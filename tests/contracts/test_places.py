@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 from release_places import Server
 
 from retrieval.errors import ArtifactError, ReleaseError
@@ -295,6 +296,7 @@ def test_a_server_that_cannot_be_reached_is_named(
     assert place.names() == []
     with pytest.raises(ReleaseError, match=r"s3://no-such-bucket/x cannot be written.*Make the bucket"):
         place.create("x", b"")
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.01)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(ReleaseError, match=r"s3://b/x cannot be read.*What is live there is unchanged"):
         S3Place("s3://b/x", tmp_path).read("x")

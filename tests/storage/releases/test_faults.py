@@ -95,9 +95,9 @@ def publish_through_faults(store: ReleaseStore, server: Server, shares: Sequence
 
 
 def test_what_fails_now_and_then_is_asked_again(store: ReleaseStore, server: Server, tmp_path: Path) -> None:
-    told = publish_through_faults(store, server, [0.05] * 3, tmp_path / "shaken")
-    assert told.n_live + told.n_unchanged == 3
-    assert told.n_live >= 2
+    told = publish_through_faults(store, server, [0.05] * 2, tmp_path / "shaken")
+    assert told.n_live + told.n_unchanged == 2
+    assert told.n_live
 
 
 @pytest.mark.slow

@@ -28,16 +28,16 @@ ROOT = Path(__file__).parents[3]
 class Reader(threading.Thread):
     """Reads the live release over and over, and compares every byte with what a release of its id holds."""
 
-    def __init__(self, uri: str, copies: Path) -> None:
+    def __init__(self, uri: str, copies: Path, pause_seconds: float) -> None:
         super().__init__(daemon=True)
-        self.store = ReleaseStore(uri, copies)
+        self.store, self.pause_seconds = ReleaseStore(uri, copies), pause_seconds
         self.stopped = threading.Event()
         self.seen: set[str] = set()
         self.n_reads = 0
         self.faults: list[str] = []
 
     def run(self) -> None:
-        while not self.stopped.is_set():
+        while not self.stopped.wait(self.pause_seconds):
             try:
                 release = self.store.current()
                 folder = self.store.fetch(release.id)
@@ -126,7 +126,7 @@ def kill_often(uri: str, tmp_path: Path, n_kills: int, n_readers: int) -> None:
     first = f"{DAY}-first"
     store.add(first, fill_with(contents(first, None)))
     assert promote(store, first)
-    readers = [Reader(uri, tmp_path / f"reader-{n}") for n in range(n_readers)]
+    readers = [Reader(uri, tmp_path / f"reader-{n}", 0.0 if n_readers > 1 else 0.05) for n in range(n_readers)]
     for reader in readers:
         reader.start()
     killer = Killer.of(uri, tmp_path, grace_seconds, n_whole)
