@@ -8,6 +8,7 @@ import yaml
 from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 
+from flows.settings import Settings
 from retrieval.recipe import Recipe
 from storage.datasets import DATASETS
 
@@ -27,6 +28,14 @@ def entry(deployment: dict[str, str]) -> Flow[..., object]:
 def test_an_entrypoint_is_a_flow_that_takes_the_declared_parameters(deployment: dict[str, dict[str, object]]) -> None:
     properties = entry(deployment).parameters.properties  # type: ignore[arg-type]
     assert set(deployment.get("parameters", {})) <= set(properties)
+
+
+@pytest.mark.parametrize("deployment", DECLARED, ids=lambda deployment: deployment["name"])
+def test_a_deployment_offers_every_setting_and_leaves_each_to_the_environment(
+    deployment: dict[str, dict[str, object]],
+) -> None:
+    offered = {name: deployment["parameters"].get(name, "not offered") for name in Settings.model_fields}
+    assert offered == dict.fromkeys(Settings.model_fields)
 
 
 def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:

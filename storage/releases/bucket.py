@@ -1,6 +1,7 @@
 """One prefix of a bucket through s3fs: what is asked of the server, and its faults in words."""
 
 import datetime as dt
+import email.utils
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from storage.releases.places import Conflict
 ATTEMPTS = 4
 """Tries of one request, by the client's own rules for faults that pass."""
 CONNECT_SECONDS, READ_SECONDS = 5, 30
+PART_BYTES = 50 << 20
+"""Files of twice this size and more are uploaded in parts."""
 _REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -72,15 +75,15 @@ class Bucket:
 
     def read(self, name: str) -> tuple[bytes, str]:
         """An object and its tag, of one answer."""
-        bucket, key, _ = self._files.split_path(self._path(name))
+        data, facts = self._get(name)
+        return data, facts["ETag"]
 
-        async def get() -> tuple[bytes, str]:
-            found = await self._files._call_s3("get_object", Bucket=bucket, Key=key)
-            async with found["Body"] as body:
-                return await body.read(), found["ETag"]
-
-        with self._faults("read"):
-            return sync(self._files.loop, get)
+    def read_timed(self, name: str) -> tuple[bytes, dt.datetime, dt.datetime]:
+        """An object, when it was written, and what time it is: both by the server's clock, in whole seconds."""
+        data, facts = self._get(name)
+        written = facts["LastModified"]
+        said = facts["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return data, written, email.utils.parsedate_to_datetime(said) if said else written
 
     def write(self, name: str, data: bytes, **condition: str) -> None:
         """Write an object in one request; Conflict when its condition does not hold."""
@@ -97,7 +100,20 @@ class Bucket:
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put local files under names; folders are never put whole, for a second time would nest them."""
         with self._written():
-            self._files.put([str(path) for path in files.values()], [self._path(name) for name in files])
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return self._put(files)
+                except FileNotFoundError as error:
+                    if _code(error) != "NoSuchUpload":
+                        raise
+                    # The answer to the end of an upload in parts was lost: the client ended it again, in vain.
+                    files = {name: path for name, path in files.items() if self.size(name) != path.stat().st_size}
+            self._put(files)
+
+    def _put(self, files: Mapping[str, Path]) -> None:
+        if files:
+            paths = [str(path) for path in files.values()]
+            self._files.put(paths, [self._path(name) for name in files], chunksize=PART_BYTES)
 
     def download(self, files: Mapping[str, Path]) -> None:
         """Copy objects into local files."""
@@ -139,6 +155,23 @@ class Bucket:
                 where = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
                 self._files.call_s3("abort_multipart_upload", **where)
         return [str(upload["Key"]) for upload in old]
+
+    def _get(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        from aiohttp import ClientPayloadError
+        from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+        bucket, key, _ = self._files.split_path(self._path(name))
+
+        async def get() -> tuple[bytes, dict[str, Any]]:
+            found = await self._files._call_s3("get_object", Bucket=bucket, Key=key)
+            async with found["Body"] as body:
+                return await body.read(), found
+
+        with self._faults("read"):
+            for _ in range(ATTEMPTS - 1):  # the client asks again until an answer begins, not when it then breaks off
+                with suppress(ClientPayloadError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                    return sync(self._files.loop, get)
+            return sync(self._files.loop, get)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}".rstrip("/")

@@ -57,7 +57,7 @@ class LocalPlace:
             return None
         return data, digest_of_bytes(data)
 
-    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str, now: dt.datetime) -> None:
+    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / LOCK):
             found = self.read_tagged(name)
@@ -90,7 +90,7 @@ class LocalPlace:
     def remove_folder(self, id_: str) -> None:
         retire(self.root / id_)
 
-    def sweep(self, before: dt.datetime, now: dt.datetime, known: frozenset[str]) -> list[str]:
+    def sweep(self, before: dt.datetime, known: frozenset[str]) -> list[str]:
         leftovers = [p.name for p in self.root.glob(f"{STAGING}*")] if self.root.is_dir() else []
         sweep_staging(self.root)
         for name in [p.name for p in self.root.glob(f"{STAGING}*")]:  # of another machine: only its age tells

@@ -50,7 +50,7 @@ class Place(Protocol):
         """An object and the tag of exactly these bytes, None where there is none."""
         ...
 
-    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str, now: dt.datetime) -> None:
+    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str) -> None:
         """Replace the object of a tag, or make the first one for None; the data must be unlike any former.
 
         Raises:
@@ -87,7 +87,7 @@ class Place(Protocol):
         """Remove a bundle, or what is left of one; from the first step on it is none."""
         ...
 
-    def sweep(self, before: dt.datetime, now: dt.datetime, known: frozenset[str]) -> list[str]:
+    def sweep(self, before: dt.datetime, known: frozenset[str]) -> list[str]:
         """Remove what killed runs left before a time, and local copies of bundles that are not known any more."""
         ...
 

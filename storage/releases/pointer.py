@@ -1,12 +1,12 @@
 """The one object that says which release is live."""
 
-import datetime as dt
 import json
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from retrieval.errors import ReleaseError
+from storage.refs import digest_of
 
 CURRENT = "CURRENT.json"
 
@@ -29,17 +29,17 @@ class Pointer:
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> Self:
-        """The pointer in these bytes.
+        """The pointer in these bytes; every byte of them counts.
 
         Raises:
-            ReleaseError: when they are damaged.
+            ReleaseError: when they are not exactly what was written.
         """
         try:
             content = json.loads(data)
+            del content["digest"]
             pointer = cls(**(content | {"removing": tuple(content["removing"])}))
-            if not all(isinstance(value, str) for value in (pointer.release, pointer.change, pointer.manifest_sha256)):
-                raise TypeError("a text is expected")
-            dt.datetime.fromisoformat(pointer.since)
+            if pointer.as_bytes() != data:
+                raise ValueError("it was not written so")
         except (ValueError, KeyError, TypeError) as error:
             raise ReleaseError(
                 f"{where} is damaged ({error}). Write it again by `lamplighter releases rollback --to ID`."
@@ -47,7 +47,8 @@ class Pointer:
         return pointer
 
     def as_bytes(self) -> bytes:
-        return json.dumps(asdict(self), indent=1).encode()
+        content = asdict(self)
+        return json.dumps(content | {"digest": digest_of(content)}, indent=1).encode()
 
     def with_removing(self, ids: tuple[str, ...]) -> Self:
         return replace(self, removing=ids, nonce=uuid.uuid4().hex)

@@ -80,7 +80,7 @@ def sweep(
     for name in leftovers:
         store.place.remove_folder(name)
     known = frozenset(kept) | {release.id for release in releases if release.id not in removed}
-    return Swept(removed, kept, leftovers + store.place.sweep(before, at, known))
+    return Swept(removed, kept, leftovers + store.place.sweep(before, known))
 
 
 def _remove(
@@ -88,7 +88,7 @@ def _remove(
 ) -> list[str]:
     removed = []
     try:
-        store.mark_removing(tuple(ids), at=at, who=who)
+        store.mark_removing(tuple(ids), who=who)
     except Conflict:
         raise ReleaseError(
             f"somebody moved {store.uri}/{CURRENT} during the sweep, so nothing was removed. Run it again."
@@ -100,7 +100,7 @@ def _remove(
             store.place.remove_folder(id_)
             removed.append(id_)
     with suppress(Conflict):  # the next sweep announces its own
-        store.mark_removing((), at=at, who=who)
+        store.mark_removing((), who=who)
     return removed
 
 

@@ -14,7 +14,7 @@ from storage.durable import retire, staged_folder, sweep_staging
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import digest_of, digest_of_bytes
 from storage.releases.bucket import Bucket
-from storage.releases.lease import LEASE, Lease
+from storage.releases.lease import LEASE, Lease, remove_ended
 from storage.releases.places import Conflict, Fill
 
 _honest: dict[tuple[str, str], bool] = {}
@@ -59,21 +59,21 @@ class S3Place:
         except FileNotFoundError:
             return None
 
-    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str, now: dt.datetime) -> None:
+    def swap(self, name: str, data: bytes, expected: str | None, *, owner: str) -> None:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         is_honest = self.honours_conditions()
         try:
             if is_honest:
                 self.bucket.write(name, data, **condition)
             else:
-                self._swap_by_lease(name, data, expected, owner, now)
+                self._swap_by_lease(name, data, expected, owner)
         except (Conflict, ReleaseError):
             if self._after_fault(name) != data:  # otherwise the answer to our own first try was lost on the way
                 raise
 
     def honours_conditions(self) -> bool:
         """Whether the server refuses a write whose condition does not hold; some answer yes to every one."""
-        key = (self.bucket.endpoint, self.bucket.root)
+        key = (self.bucket.endpoint, self.bucket.root.partition("/")[0])
         if key not in _honest:
             _honest[key] = self.bucket.probe()
             if not _honest[key]:
@@ -135,22 +135,18 @@ class S3Place:
         self.bucket.remove([f"{id_}/{MANIFEST}"])  # from here on it is no release
         self.bucket.remove(sorted(self.bucket.below(id_)))
 
-    def sweep(self, before: dt.datetime, now: dt.datetime, known: frozenset[str]) -> list[str]:
+    def sweep(self, before: dt.datetime, known: frozenset[str]) -> list[str]:
         sweep_staging(self.cache)
         sweep_staging(self.cache / ".adding")
         for copy in self.cache.iterdir() if self.cache.is_dir() else ():
             if not copy.name.startswith(".") and copy.name.rpartition("-")[0] not in known:
                 shutil.rmtree(copy, ignore_errors=True)
         swept = self.bucket.abort_uploads(before)
-        lease = Lease.parse(self.read_tagged(LEASE))
-        if lease is not None and lease.expires_at < now:
-            self.remove(LEASE)
-            swept.append(LEASE)
-        return swept
+        return [*swept, LEASE] if remove_ended(self.bucket) else swept
 
-    def _swap_by_lease(self, name: str, data: bytes, expected: str | None, owner: str, now: dt.datetime) -> None:
+    def _swap_by_lease(self, name: str, data: bytes, expected: str | None, owner: str) -> None:
         """The same without conditions: alone by a lease, as long as no request outlasts its settling."""
-        with Lease.held(self.bucket, owner, now, self.settle_seconds, time.sleep) as still_held:
+        with Lease.held(self.bucket, owner, self.settle_seconds, time.sleep) as still_held:
             found = self.read_tagged(name)
             if (found[1] if found else None) != expected:
                 raise Conflict

@@ -234,7 +234,7 @@ class ReleaseStore:
         """Every change of what is live, and every attempt at one, oldest first."""
         return read_trail(self.place, self.pointer(), since)
 
-    def mark_removing(self, ids: tuple[str, ...], *, at: dt.datetime, who: str) -> None:
+    def mark_removing(self, ids: tuple[str, ...], *, who: str) -> None:
         """Announce what is about to be removed, so that none of it becomes live; empty when it is done.
 
         Raises:
@@ -245,7 +245,7 @@ class ReleaseStore:
             return
         if pointer.release in ids:
             raise Conflict
-        self.place.swap(CURRENT, pointer.with_removing(ids).as_bytes(), tag, owner=who, now=at)
+        self.place.swap(CURRENT, pointer.with_removing(ids).as_bytes(), tag, owner=who)
 
     def _move(
         self,
@@ -266,7 +266,7 @@ class ReleaseStore:
         if pointer is not None:
             new = replace(new, removing=pointer.removing)
         try:
-            self.place.swap(CURRENT, new.as_bytes(), tag, owner=who, now=at)
+            self.place.swap(CURRENT, new.as_bytes(), tag, owner=who)
         except Conflict:
             raise ReleaseError(
                 f"release {release.id} did not become live: somebody else moved {self.uri}/{CURRENT} at the same time, "

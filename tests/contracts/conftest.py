@@ -1,5 +1,5 @@
 """Places that every store is tried in."""
 
-from release_places import juicefs, moto, release_uri
+from release_places import juicefs, moto, one_loader, release_uri
 
-__all__ = ["juicefs", "moto", "release_uri"]
+__all__ = ["juicefs", "moto", "one_loader", "release_uri"]

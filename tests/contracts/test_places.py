@@ -2,20 +2,23 @@
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 from release_places import Server
 
 from retrieval.errors import ArtifactError, ReleaseError
 from storage.manifest import MANIFEST, Manifest
+from storage.releases import lease
 from storage.releases.lease import LEASE, LEASE_SECONDS, Lease
 from storage.releases.places import Conflict, Place, place_of
 from storage.releases.s3 import S3Place
 
 NOW = dt.datetime(2026, 3, 6, 4, tzinfo=dt.UTC)
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.02
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def fill(folder: Path) -> None:
 
 
 def swap(place: Place, data: bytes, expected: str | None, owner: str = "me") -> None:
-    place.swap("P", data, expected, owner=owner, now=NOW)
+    place.swap("P", data, expected, owner=owner)
 
 
 def test_nothing_is_there_at_first(place: Place) -> None:
@@ -90,7 +93,7 @@ def test_a_swap_needs_the_tag_of_what_is_there(place: Place) -> None:
     with pytest.raises(Conflict):
         swap(place, b"four", tag)
     with pytest.raises(Conflict):
-        place.swap("Q", b"first", tag, owner="me", now=NOW)
+        place.swap("Q", b"first", tag, owner="me")
     assert place.read("P") == b"three"
     assert place.read_tagged("Q") is None
 
@@ -131,7 +134,7 @@ def race_often(open_place: Callable[[], Place], n_rounds: int) -> None:
 
 
 def test_of_two_publishers_at_once_exactly_one_wins(open_place: Callable[[], Place]) -> None:
-    race_often(open_place, 30)
+    race_often(open_place, 10)
 
 
 @pytest.mark.slow
@@ -257,18 +260,53 @@ def test_a_publisher_that_meets_a_lease_is_told_whose_and_until_when(
         monkeypatch.setenv(name, value)
     place = S3Place(f"s3://lamplighter/{tmp_path.name}-lease", tmp_path)
     place.settle_seconds = SETTLE_SECONDS
-    ends = NOW + dt.timedelta(seconds=LEASE_SECONDS)
-    place.bucket.write(LEASE, Lease("ada@host", ends, "t").as_bytes())
-    with pytest.raises(ReleaseError, match=r"held by ada@host until 2026-03-06 04:01:00 UTC.*Nothing was changed"):
+    place.bucket.write(LEASE, Lease("ada@host", LEASE_SECONDS, "t").as_bytes())
+    taken_at = place.touched(LEASE)
+    assert taken_at is not None
+    until = f"{taken_at + dt.timedelta(seconds=LEASE_SECONDS):%Y-%m-%d %H:%M:%S}"
+    with pytest.raises(ReleaseError, match=rf"held by ada@host until {until} UTC.*Nothing was changed"):
         swap(place, b"one", None)
     assert place.read_tagged("P") is None
-    assert place.sweep(NOW, NOW, frozenset()) == []
-    later = ends + dt.timedelta(seconds=1)
-    place.swap("P", b"one", None, owner="me", now=later)
+    assert place.sweep(NOW, frozenset()) == []
+    place.bucket.write(LEASE, Lease("ada@host", -5, "t").as_bytes())  # one that ended
+    swap(place, b"one", None)
     assert place.read("P") == b"one"
     assert not place.exists(LEASE)
-    place.bucket.write(LEASE, Lease("ada@host", ends, "t").as_bytes())
-    assert place.sweep(later, later, frozenset()) == [LEASE]
+    place.bucket.write(LEASE, Lease("ada@host", -5, "t").as_bytes())
+    assert place.sweep(NOW, frozenset()) == [LEASE]
+    place.bucket.write(LEASE, b"{")
+    swap(place, b"two", (place.read_tagged("P") or (b"", ""))[1])
+
+
+def test_the_end_of_a_lease_is_told_by_the_server_s_clock_alone(
+    juicefs: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in juicefs.environment.items():
+        monkeypatch.setenv(name, value)
+    place = S3Place(f"s3://lamplighter/{tmp_path.name}-clock", tmp_path)
+    place.settle_seconds = 0
+    place.bucket.write(LEASE, Lease("ada@host", 1, "t").as_bytes())
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            swap(place, b"one", None)
+            break
+        except ReleaseError as error:
+            assert "is held by ada@host" in str(error)
+    assert place.read("P") == b"one"
+
+
+def test_a_publisher_whose_lease_ended_meanwhile_writes_nothing(
+    juicefs: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in juicefs.environment.items():
+        monkeypatch.setenv(name, value)
+    place = S3Place(f"s3://lamplighter/{tmp_path.name}-slow", tmp_path)
+    place.settle_seconds = 0
+    monkeypatch.setattr(lease, "LEASE_SECONDS", -5)
+    with pytest.raises(ReleaseError, match="ended or was taken away. Nothing was changed"):
+        swap(place, b"one", None)
+    assert place.read_tagged("P") is None and not place.exists(LEASE)
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/x", "http://host/x", "s3://", "s3:///"])
@@ -286,6 +324,7 @@ def test_a_server_that_cannot_be_reached_is_named(
     assert place.names() == []
     with pytest.raises(ReleaseError, match=r"s3://no-such-bucket/x cannot be written.*Make the bucket"):
         place.create("x", b"")
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.01)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(ReleaseError, match=r"s3://b/x cannot be read.*What is live there is unchanged"):
         S3Place("s3://b/x", tmp_path).read("x")

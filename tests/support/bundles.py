@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from storage.bundle import MODEL, RECIPE, RELEASE, REPORT, SOURCES
 from storage.releases import Release, ReleaseStore
@@ -17,17 +18,36 @@ def day_of(offset: int) -> dt.date:
     return DAY + dt.timedelta(offset)
 
 
-def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Path], None]:
+def fill_with(files: dict[str, bytes]) -> Callable[[Path], None]:
     def fill(folder: Path) -> None:
-        facts = {"day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc", "id": payload}
-        facts |= {"decision": "promote", "reasons": [], "compared_with": parent}
-        (folder / RELEASE).write_text(json.dumps(facts, indent=1))
-        (folder / RECIPE).write_text('{"sources": {"knn": {"kind": "item_knn"}}}')
-        (folder / REPORT).write_text(f"<p>{payload}</p>")
-        (folder / SOURCES / "knn" / MODEL).mkdir(parents=True)
-        (folder / SOURCES / "knn" / MODEL / "weights.npy").write_bytes(random.Random(payload).randbytes(300))
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
 
     return fill
+
+
+def facts_of(id_: str, day: dt.date, parent: str | None) -> dict[str, Any]:
+    facts = {"id": id_, "day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc"}
+    return facts | {"decision": "promote", "reasons": [], "compared_with": parent}
+
+
+def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Path], None]:
+    files = {
+        RELEASE: json.dumps(facts_of(payload, day, parent), indent=1).encode(),
+        RECIPE: b'{"sources": {"knn": {"kind": "item_knn"}}}',
+        REPORT: f"<p>{payload}</p>".encode(),
+        f"{SOURCES}/knn/{MODEL}/weights.npy": random.Random(payload).randbytes(300),
+    }
+    return fill_with(files)
+
+
+def contents(id_: str, parent: str | None) -> dict[str, bytes]:
+    """Every file of a release whose bytes follow from its id, and from its parent's in one of them."""
+    facts = facts_of(id_, dt.date.fromisoformat(id_[:10]), parent)
+    rng = random.Random(id_)
+    parts = {f"{SOURCES}/{name}/{MODEL}/weights.npy": rng.randbytes(20_000) for name in "ab"}
+    return {RELEASE: json.dumps(facts).encode(), RECIPE: id_.encode(), REPORT: id_.encode() * 100} | parts
 
 
 def add(store: ReleaseStore, offset: int, name: str = "a", parent: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Places for releases to lie in: a folder, an S3 server that keeps conditions, and one that does not."""
 
+import functools
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from botocore.loaders import create_loader
 
 BUCKET = "lamplighter"
 WAIT_SECONDS = 60
@@ -124,6 +126,14 @@ def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         make_bucket(server)
         yield server
         stop(process)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """botocore reads its description of S3 once, not for every store: half of what opening one costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        yield
 
 
 @pytest.fixture(params=["local", "moto", "juicefs"])

@@ -109,7 +109,7 @@ def test_a_release_that_was_left_half_removed_is_made_again_by_its_night(store: 
 
 def test_what_a_sweep_has_announced_does_not_become_live_any_more(store: ReleaseStore) -> None:
     ids = nights(store, 3)
-    store.mark_removing((ids[0],), at=NOW, who="me")
+    store.mark_removing((ids[0],), who="me")
     for move in (lambda: roll_back(store, ids[0]), lambda: store.pin(ids[0], at=NOW, who="me", why="x")):
         with pytest.raises(ReleaseError, match=f"{ids[0]} is being removed"):
             move()

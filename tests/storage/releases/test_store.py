@@ -2,9 +2,6 @@
 
 import datetime as dt
 import random
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,57 +275,3 @@ def test_a_surplus_file_is_found(store: ReleaseStore, name: str) -> None:
     (root_of(store) / id_ / name).write_text("x")
     with pytest.raises(ReleaseError, match=f"{id_} is torn.*not in the manifest"):
         store.verify(id_)
-
-
-# Readers while a publisher is killed.
-
-PUBLISH_FOR_EVER = """
-import datetime as dt, json, os, sys
-from pathlib import Path
-from storage.releases import ReleaseStore
-
-store = ReleaseStore(Path(sys.argv[1]))
-print("go", flush=True)
-n = 0
-while True:
-    n += 1
-    id_ = f"2026-03-05-{os.getpid()}-{n}"
-    def fill(folder):
-        facts = {"day": "2026-03-05", "parent": None, "recipe_name": "r", "recipe_id": "i", "id": id_}
-        (folder / "release.json").write_text(json.dumps(facts))
-        for part in "ab":
-            (folder / part).write_text(id_ * 1000)
-    store.add(id_, fill)
-    store.promote(id_, at=dt.datetime.now(dt.UTC), who="me", why="for ever")
-"""
-
-
-def test_readers_see_one_whole_release_while_publishers_are_killed(
-    store: ReleaseStore, python: Callable[..., subprocess.Popen[str]]
-) -> None:
-    first = add(store, 0, "0")
-    for part in "ab":
-        assert not (root_of(store) / first / part).exists()
-    promote(store, first, at=NOW)
-    seen = set()
-    for _ in range(5):
-        publisher = python(PUBLISH_FOR_EVER, root_of(store))
-        assert publisher.stdout is not None
-        assert publisher.stdout.readline() == "go\n"
-        for _ in range(100):
-            time.sleep(0.004)
-            release = store.current()
-            seen.add(release.id)
-            assert release.facts["id"] == release.id
-            if release.id != first:
-                assert [(store.fetch(release.id) / part).read_text() for part in "ab"] == [release.id * 1000] * 2
-        assert publisher.poll() is None
-        publisher.send_signal(signal.SIGKILL)
-        publisher.communicate()
-        store.verify(store.current().id)
-    assert len(seen) > 5
-    newest = add(store, 1, "after")
-    assert promote(store, newest, at=NOW)
-    assert not list(root_of(store).glob(f"{STAGING}*"))
-    for release in store.releases():
-        store.verify(release.id)
