@@ -168,9 +168,9 @@ def test_a_folder_of_a_bundle_may_be_left_where_it_is(place: Place) -> None:
         Manifest.read(part).check(part)
         assert place.fetch("r", without="dee") not in (part, whole), "a folder's name, not how it begins"
         assert (place.fetch("r", without="dee") / "deep" / "er" / "b").exists()
-        place.sweep(NOW, NOW, frozenset({"r"}))
+        place.sweep(NOW, frozenset({"r"}))
         assert part.exists() and whole.exists()
-        place.sweep(NOW, NOW, frozenset())
+        place.sweep(NOW, frozenset())
         assert not part.exists() and not whole.exists()
     else:
         assert part == whole

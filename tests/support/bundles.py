@@ -27,14 +27,14 @@ def fill_with(files: dict[str, bytes]) -> Callable[[Path], None]:
     return fill
 
 
-def facts_of(id_: str, day: dt.date, parent: str | None) -> dict[str, Any]:
+def facts_of(id_: str, day: dt.date, parent: str | None, beside: str | None) -> dict[str, Any]:
     facts = {"id": id_, "day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc"}
-    return facts | {"decision": "promote", "reasons": [], "compared_with": parent}
+    return facts | {"decision": "promote", "reasons": [], "compared_with": beside}
 
 
-def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Path], None]:
+def filler(day: dt.date, parent: str | None, payload: str = "x", beside: str | None = None) -> Callable[[Path], None]:
     files = {
-        RELEASE: json.dumps(facts_of(payload, day, parent), indent=1).encode(),
+        RELEASE: json.dumps(facts_of(payload, day, parent, beside), indent=1).encode(),
         RECIPE: b'{"sources": {"knn": {"kind": "item_knn"}}}',
         REPORT: f"<p>{payload}</p>".encode(),
         f"{SOURCES}/knn/{MODEL}/weights.npy": random.Random(payload).randbytes(300),
@@ -44,7 +44,7 @@ def filler(day: dt.date, parent: str | None, payload: str = "x") -> Callable[[Pa
 
 def contents(id_: str, parent: str | None) -> dict[str, bytes]:
     """Every file of a release whose bytes follow from its id, and from its parent's in one of them."""
-    facts = facts_of(id_, dt.date.fromisoformat(id_[:10]), parent)
+    facts = facts_of(id_, dt.date.fromisoformat(id_[:10]), parent, parent)
     rng = random.Random(id_)
     parts = {f"{SOURCES}/{name}/{MODEL}/weights.npy": rng.randbytes(20_000) for name in "ab"}
     return {RELEASE: json.dumps(facts).encode(), RECIPE: id_.encode(), REPORT: id_.encode() * 100} | parts
@@ -52,7 +52,7 @@ def contents(id_: str, parent: str | None) -> dict[str, bytes]:
 
 def add(store: ReleaseStore, offset: int, name: str = "a", parent: str | None = None) -> str:
     id_ = f"{day_of(offset)}-{name}"
-    store.add(id_, filler(day_of(offset), parent, id_))
+    store.add(id_, filler(day_of(offset), parent, id_, store.current_id()))
     return id_
 
 
