@@ -43,7 +43,7 @@ class Manifest:
 
     def outside(self, folder: str) -> Self:
         """The same manifest less what lies in one folder."""
-        return type(self)(tuple(e for e in self.files if not e.path.startswith(f"{folder}/")), self.facts)
+        return type(self)(tuple(entry for entry in self.files if not _is_below(entry.path, folder)), self.facts)
 
     @classmethod
     def of_folder(cls, folder: Path, facts: dict[str, Any]) -> Self:
@@ -86,21 +86,27 @@ class Manifest:
     def write(self, folder: Path) -> None:
         write_durable(folder / MANIFEST, self.as_bytes())
 
-    def check(self, folder: Path, *, full: bool = True) -> None:
-        """Compare every file of the folder with its entry; not `full`: its size only.
+    def check(self, folder: Path, *, full: bool = True, without: str | None = None) -> None:
+        """Compare every file of the folder with its entry, but for those below `without`; not `full`: its size only.
 
         Raises:
             ArtifactError: naming the first file that is missing, surplus or different.
         """
-        present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
-        listed = {entry.path for entry in self.files}
+        entries = [entry for entry in self.files if not _is_below(entry.path, without)]
+        names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        present = {name for name in names if name != MANIFEST and not _is_below(name, without)}
+        listed = {entry.path for entry in entries}
         for name in sorted(present ^ listed):
             fault = "is missing" if name in listed else "is not in the manifest"
             raise ArtifactError(f"{folder / name} {fault}. Remove {folder} and run its night again.")
-        for entry in self.files:
+        for entry in entries:
             path = folder / entry.path
             if path.stat().st_size != entry.size or (full and digest_of_file(path) != entry.sha256):
                 raise ArtifactError(
                     f"{path} does not match its manifest (expected sha256 {entry.sha256[:12]}…, {entry.size:,} bytes; "
                     f"found {path.stat().st_size:,} bytes). Remove {folder} and run its night again."
                 )
+
+
+def _is_below(path: str, folder: str | None) -> bool:
+    return folder is not None and path.startswith(f"{folder}/")

@@ -9,7 +9,7 @@ import numpy as np
 from retrieval.errors import ArtifactError, ReleaseError
 from retrieval.recommender import Snapshot
 from retrieval.text import TextEncoder
-from storage.bundle import TEXT_ENCODER
+from storage.bundle import BATCH, TEXT_ENCODER
 from storage.manifest import MANIFEST, FileEntry, Manifest
 from storage.reader import read_snapshot
 from storage.releases import Release, ReleaseStore
@@ -45,7 +45,7 @@ class Opened:
     def compare_bytes(self) -> None:
         """Compare every file with the manifest, and remember what is wrong."""
         try:
-            self.release.manifest.check(self.folder)
+            self.release.manifest.check(self.folder, without=BATCH)
         except (ArtifactError, FileNotFoundError) as error:
             if (self.folder / MANIFEST).exists():  # otherwise a sweep took it, whose files were whole
                 self.fault = f"release {self.release.id} is torn: {error}"
@@ -85,9 +85,9 @@ class Origin:
 
     def _read(self, target: Target, former: Opened | None, *, full: bool) -> Opened:
         release = self.store.get(self.id) if self.id is not None else self.store.current()
-        folder = self.store.fetch(release.id)
+        folder = self.store.fetch(release.id, without=BATCH)
         try:
-            release.manifest.check(folder, full=full)
+            release.manifest.check(folder, full=full, without=BATCH)
             snapshot = _snapshot(release.manifest, folder, former)
         except (ArtifactError, FileNotFoundError) as error:
             raise ReleaseError(f"release {release.id} is torn: {error}") from error
@@ -112,7 +112,7 @@ def _snapshot(manifest: Manifest, folder: Path, former: Opened | None) -> Snapsh
         try_out(snapshot)
         return snapshot
     except Exception as error:  # what damaged bytes make the libraries raise has no type in common
-        manifest.check(folder)  # names the file
+        manifest.check(folder, without=BATCH)  # names the file
         raise ArtifactError(
             f"{folder} is as published but cannot be read ({type(error).__name__}: {error}). Open it with the version "
             "that made it, or run its night again."

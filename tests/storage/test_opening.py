@@ -81,8 +81,8 @@ def test_a_release_that_is_swept_away_while_it_is_opened_is_left_for_the_live_on
     class Sweeping(ReleaseStore):
         """Another release becomes live, and the one asked for is gone, just before its files are read."""
 
-        def fetch(self, id_: str) -> Path:
-            folder = super().fetch(id_)
+        def fetch(self, id_: str, *, without: str | None = None) -> Path:
+            folder = super().fetch(id_, without=without)
             if id_ == served.latter:
                 served.promote(served.former)
                 shutil.rmtree(folder)
@@ -114,6 +114,8 @@ def test_a_release_on_s3_is_opened_through_a_local_copy_that_mends_itself(
     expected = open_release(served.root, served.former).recommend(["u00000"], 5)
     assert recommender.recommend(["u00000"], 5) == expected
     (copy,) = cache.glob("*/*/manifest.json")
+    assert (served.root / served.former / "batch").is_dir()
+    assert not (copy.parent / "batch").exists(), "large, and no reader answers from it"
     flip(copy.parent / "sources/popular/model/counts.npy")
     assert open_release(far.uri, cache=cache).recommend(["u00000"], 5) == expected
     Manifest.read(copy.parent).check(copy.parent)
