@@ -26,7 +26,7 @@ class ReleaseRule:
     """Which subject of the page it belongs to."""
     meaning: str
     low: str | None
-    """The key of `AcceptanceConfig` that holds the least value, if there is one."""
+    """The key of `AcceptanceConfig` that holds the least value, if there is one; `min_recall` is that of `IndexConfig`."""
     high: str | None
     """The key of `AcceptanceConfig` that holds the greatest value, if there is one."""
     cure: str
@@ -74,9 +74,9 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
         "index_recall": ReleaseRule(
             "index",
             "recall@10 of the index against exact search on real queries",
-            "min_index_recall",
+            "min_recall",
             None,
-            "Raise index.links or index.ef_construction.",
+            "Raise index.links or index.ef_construction, or lower index.min_recall.",
         ),
         "self_neighbour": ReleaseRule(
             "index",
@@ -141,7 +141,6 @@ class AcceptanceConfig(FrozenModel):
     max_bytes_ratio: float = Field(default=3.0, gt=0)
     most_missing: int = Field(default=0, ge=0, le=0)
     """Fixed: one item that is somewhere and not elsewhere makes answers about the wrong item."""
-    min_index_recall: Share = 0.99
     min_self_neighbour: Share = 0.99
     min_norm: float = Field(default=1e-3, ge=0)
     max_norm: float = Field(default=1e3, gt=0)

@@ -43,14 +43,21 @@ def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sour
                 readings.append(Reading("stale_vectors", name, stale_vectors(source, learnt)))
         if live is not None:
             readings += _sizes(dataset, sources, live)
-        checks = judge_readings(readings, recipe.acceptance, night.day)
+        checks = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
         write_checks(folder, {"acceptance": checks})
         return {"n_checks": len(checks), "n_failed": sum(not check.passed for check in checks)}
 
     inputs = [prepared, encoded] + [ref for source in sources.values() for ref in source.refs]
     serving = [recipe.serving.blocked_items, recipe.serving.blocked_topics]
     families = {name: config.model_dump() for name, config in recipe.sources.items()}
-    section = [recipe.acceptance.model_dump(), recipe.seed, families, serving, live.id if live else None]
+    section = [
+        recipe.acceptance.model_dump(),
+        recipe.index.min_recall,
+        recipe.seed,
+        families,
+        serving,
+        live.id if live else None,
+    ]
     return night.once("accept", inputs, section, make).ref
 
 

@@ -54,7 +54,7 @@ def compare(night: Night, prepared: Ref, scored: Ref, live: Release | None) -> R
             differences, readings = _beside(
                 night, prepared, scored, read_snapshot(night.store.fetch(live.id, without=BATCH))
             )
-            continuity = judge_readings(readings, recipe.acceptance, night.day)
+            continuity = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
             gate = judge_differences(differences, recipe.gate, night.day)
         (folder / DIFFERENCES).write_text(json.dumps([asdict(found) for found in differences], indent=1))
         write_checks(folder, {"acceptance": continuity, "gate": gate})

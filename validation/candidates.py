@@ -2,21 +2,26 @@
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from retrieval.index import IndexConfig
 from retrieval.release_rules import ACCEPTANCE_RULES, AcceptanceConfig
 from retrieval.soundness import WHOLE, Reading
 from validation.verdict import Check
 
 
-def judge_readings(readings: Sequence[Reading], config: AcceptanceConfig, day: dt.date) -> list[Check]:
+def judge_readings(
+    readings: Sequence[Reading], config: AcceptanceConfig, index: IndexConfig, day: dt.date
+) -> list[Check]:
     """One check a reading; a value that is no number passes nothing."""
-    return [_check(reading, config, day) for reading in readings]
+    bounds = config.model_dump() | {"min_recall": index.min_recall}
+    return [_check(reading, bounds, config, day) for reading in readings]
 
 
-def _check(reading: Reading, config: AcceptanceConfig, day: dt.date) -> Check:
+def _check(reading: Reading, bounds: Mapping[str, Any], config: AcceptanceConfig, day: dt.date) -> Check:
     rule = ACCEPTANCE_RULES[reading.rule]
-    low, high = (getattr(config, key) if key else None for key in (rule.low, rule.high))
+    low, high = (bounds[key] if key else None for key in (rule.low, rule.high))
     above = low is None or reading.value >= low
     below = high is None or reading.value <= high
     return Check(

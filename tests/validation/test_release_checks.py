@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from retrieval.comparison import EVERYBODY, Difference
+from retrieval.index import IndexConfig
 from retrieval.metrics import Estimate
 from retrieval.release_rules import ACCEPTANCE_RULES, COVERAGE, NDCG, RECALL, AcceptanceConfig, GateConfig
 from retrieval.soundness import WHOLE, Reading
@@ -22,7 +23,7 @@ def lost(high: float, **changes: object) -> Difference:
 
 
 def passed(reading: Reading, config: AcceptanceConfig = AcceptanceConfig()) -> bool:  # noqa: B008
-    (check,) = judge_readings([reading], config, DAY)
+    (check,) = judge_readings([reading], config, IndexConfig(), DAY)
     return check.passed
 
 
@@ -60,7 +61,9 @@ def test_every_acceptance_test_has_its_case_above() -> None:
 
 def test_a_recipe_may_move_a_bound_or_make_it_warn_but_not_let_items_be_missing() -> None:
     assert passed(Reading("churn", WHOLE, 0.99), AcceptanceConfig(max_churn=1.0))
-    (check,) = judge_readings([Reading("churn", WHOLE, 1.0)], AcceptanceConfig(severity={"churn": "warn"}), DAY)
+    (check,) = judge_readings(
+        [Reading("churn", WHOLE, 1.0)], AcceptanceConfig(severity={"churn": "warn"}), IndexConfig(), DAY
+    )
     assert not check.passed and not check.blocks
     with pytest.raises(ValidationError):
         AcceptanceConfig(most_missing=1)
@@ -109,7 +112,7 @@ def test_a_first_release_has_to_reach_its_floors() -> None:
 
 
 def test_a_failed_acceptance_test_outweighs_the_gate() -> None:
-    broken = judge_readings([Reading("not_finite", "two_tower", 4)], AcceptanceConfig(), DAY)
+    broken = judge_readings([Reading("not_finite", "two_tower", 4)], AcceptanceConfig(), IndexConfig(), DAY)
     ruling = decide(broken, judge_differences([lost(-0.1)], GateConfig(), DAY))
     assert ruling.decision == "refuse"
     assert "not_finite of two_tower" in ruling.reasons[0]
