@@ -9,6 +9,7 @@ from prefect.input import RunInput
 
 from flows.settings import who_runs
 from retrieval.errors import ReleaseError
+from storage.bundle import REPORT
 from tasks.publish import Published, promote_approved
 from tasks.run import Night
 
@@ -40,7 +41,7 @@ def require_server() -> None:
 
 def decided_by_a_person(night: Night, held: Published) -> Published:
     """Wait for a person's answer; without one in time, or with a no, the release stays held."""
-    description = f"## {held.release.id} is held\n\n{held.reason}\n\nReport: `{held.folder}`\n"
+    description = f"## {held.release.id} is held\n\n{held.reason}\n\nReport: `{held.folder / REPORT}`\n"
     try:
         answer = pause_flow_run(
             wait_for_input=Approval.with_initial_data(description=description, approve=False),

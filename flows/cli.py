@@ -104,7 +104,7 @@ def backfill(
             releases=settings.releases,
         )
     console.print_json(backfill_as_json(result)) if json else show_backfill(result)
-    if result.ingested.refused:
+    if result.ingested.refused or any(night.release.decision == "refuse" for night in result.nights):
         raise typer.Exit(1)
 
 
@@ -134,7 +134,8 @@ def import_(
     else:
         console.print_facts(summary)
         console.out.print(
-            f"Next: lamplighter nightly --day {summary['last_day']} --landing {target} --recipe {dataset}",
+            f"Next: lamplighter nightly --day {summary['last_day']} --landing {target} --recipe {dataset}"
+            + (f" --lake {lake}" if lake else ""),
             soft_wrap=True,
         )
 

@@ -102,3 +102,5 @@ def _show(recommender: "Recommender", found: "Answer", asked: dict[str, Any], ti
     rows = [(i["rank"], i["item_id"], i["title"], i["details"], " › ".join(i["topics"]), i["score"]) for i in items]
     columns = ("rank", "item", "title", "details", "topics", "score")
     console.print_table(f"{title} (release {found.release_id})", columns, rows)
+    if found.unknown:
+        console.complain("unknown", f"this release does not know {', '.join(found.unknown)}")

@@ -24,15 +24,19 @@ def list_releases(lake: Lake = None, releases: Releases = None, json: Json = Fal
 
     store = Settings.given(lake=lake, releases=releases).store
     live, pinned = store.current_id(), store.pins.all()
-    found = [
-        as_json(release) | {"is_live": release.id == live, "is_pinned": release.id in pinned}
-        for release in store.releases()
-    ]
+    whole, torn = store.releases()
+    found = [as_json(release) | {"is_live": release.id == live, "is_pinned": release.id in pinned} for release in whole]
     if json:
-        console.print_json(found)
+        console.print_json(found + [{"id": id_, "torn": why} for id_, why in torn.items()])
         return
-    columns = ("id", "day", "recipe", "decision", "n_bytes", "parent", "is_live", "is_pinned")
-    console.print_table(f"Releases in {store.uri}", columns, [[entry[name] for name in columns] for entry in found])
+    marks = [" ".join(mark for mark in ("live", "pinned") if entry[f"is_{mark}"]) for entry in found]
+    rows = [
+        (entry["id"], entry["recipe"].split()[0], entry["decision"], f"{entry['n_bytes'] / 2**20:,.1f}", mark)
+        for entry, mark in zip(found, marks, strict=True)
+    ]
+    console.print_table(f"Releases in {store.uri}", ("id", "recipe", "decision", "MiB", ""), rows)
+    for id_, why in torn.items():
+        console.complain("torn", f"{id_}: {why}")
 
 
 @releases_app.command()
@@ -94,7 +98,7 @@ def promote(
 
 @releases_app.command()
 def rollback(
-    to: Annotated[str | None, typer.Option(help="A release's id [default: the one the live one was made from]")] = None,
+    to: Annotated[str | None, typer.Option(help="A release's id [default: the one that was live before]")] = None,
     hold: Annotated[bool, typer.Option(help="Keep it live against the nights to come, until `promote`")] = True,
     why: Why = "rolled back by hand",
     lake: Lake = None,

@@ -31,6 +31,7 @@ from tasks.publish import Parts, publish
 from tasks.report import report
 from tasks.run import Night
 from tasks.sources import SourceRefs
+from tasks.sweep import sweep
 from tasks.train import train
 
 START = "start Prefect"
@@ -113,6 +114,8 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     announce(done, ingested)
     if ask and promote and not done.is_live and done.release.decision == "hold":
         done = decided_by_a_person(night, done)
+    if done.is_live:
+        sweep(night, at=dt.datetime.now(dt.UTC), who=who_runs())
     stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts() | judged.facts()
     stages |= {"report": Manifest.read(page.path).facts, "publish": published}
     took = time.perf_counter() - start

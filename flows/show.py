@@ -169,7 +169,11 @@ def show_differences(found: dict[str, Any]) -> None:
     """Two releases side by side."""
     for part in ("facts", "sizes", "counts", "scores"):
         rows = [
-            (name, pair["a"], pair["b"], "" if pair["is_same"] else pair.get("change", "other"))
+            (name, _short(pair["a"]), _short(pair["b"]), "" if pair["is_same"] else _short(pair.get("change", "other")))
             for name, pair in found[part].items()
         ]
         console.print_table(f"{part.capitalize()} of {found['a']} and {found['b']}", (part, "a", "b", "change"), rows)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4f}" if isinstance(value, float) else value

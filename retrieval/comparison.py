@@ -85,7 +85,9 @@ def compare_blends(
     config: GateConfig,
     rng: np.random.Generator,
 ) -> list[Difference]:
-    """Every metric of the gate on everybody, and recall@100 on each segment."""
+    """Every metric of the gate on everybody, and recall@100 on each segment; none where nobody chose anything."""
+    if not len(holdout.targets):
+        return []
     columns = list(_columns(live, candidate, holdout, groups))
     changes = _paired(columns, config.n_resamples, config.confidence, rng)
     found = [_difference(column, BLEND, change) for column, change in zip(columns, changes, strict=True)]
@@ -101,7 +103,7 @@ def compare_sources(
     rng: np.random.Generator,
 ) -> list[Difference]:
     """The recall@100 of every source that both systems have."""
-    names = [name for name in candidate if name in live]
+    names = [name for name in candidate if name in live and len(holdout.targets)]
     n_items = len(holdout.queries.eligible)
     columns = [_recall(live[name], candidate[name], holdout.targets, n_items) for name in names]
     changes = _paired(columns, config.n_resamples, config.confidence, rng)
@@ -114,6 +116,13 @@ def churn(live: Candidates, candidate: Candidates, k: int = 10) -> float:
     kept = (now[:, :, None] == before[:, None, :]).any(axis=2)
     given = now != UNKNOWN
     return float((given & ~kept).sum() / max(given.sum(), 1))
+
+
+def vanished(found: Candidates, k: int = DEPTH) -> float:
+    """Share of the live release's answers that the candidate's catalogue does not hold: empty places with a score."""
+    places, scores = found.items[:, :k], found.scores[:, :k]
+    given = ~np.isneginf(scores)
+    return float((given & (places == UNKNOWN)).sum() / max(given.sum(), 1))
 
 
 def score_shift(live: Candidates, candidate: Candidates, k: int = 10) -> float:
@@ -146,7 +155,9 @@ def _columns(live: Candidates, candidate: Candidates, holdout: Holdout, groups: 
     gains = [metrics.ndcg(metrics.hits(found, targets, n_items), targets, 10) for found in (live, candidate)]
     yield Column(NDCG, EVERYBODY, gains[0], gains[1], recall.counts)
     for metric, kept in ((FRESH, groups.fresh), (TAIL, groups.tail)):
-        yield _recall(live, candidate, _only(targets, kept), n_items, metric)
+        column = _recall(live, candidate, _only(targets, kept), n_items, metric)
+        if column.counts.any():
+            yield column
     for segment, users in groups.segments.items():
         if users.any():
             yield Column(RECALL, segment, recall.live, recall.candidate, users)
@@ -175,11 +186,14 @@ def _paired(columns: list[Column], n_resamples: int, confidence: float, rng: np.
     masks = np.stack([column.counts for column in columns], axis=1).astype(np.float64)
     gains = np.stack([column.candidate - column.live for column in columns], axis=1) * masks
     means = gains.sum(0) / np.maximum(masks.sum(0), 1)
+    if not masks.any(0).all():
+        raise ValueError("a column is defined for nobody, so there is no interval of its change")
     drawn = []
     for start in range(0, n_resamples, CHUNK):
         weights = rng.poisson(1.0, (min(CHUNK, n_resamples - start), len(gains))).astype(np.float64)
-        drawn.append((weights @ gains) / np.maximum(weights @ masks, 1e-12))
-    low, high = np.quantile(np.concatenate(drawn), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        present = weights @ masks
+        drawn.append(np.divide(weights @ gains, present, out=np.full_like(present, np.nan), where=present > 0))
+    low, high = np.nanquantile(np.concatenate(drawn), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return [Estimate(float(m), float(a), float(b)) for m, a, b in zip(means, low, high, strict=True)]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import faiss
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from pydantic import Field
 
 from retrieval.domain import Candidates, Queries
@@ -12,6 +12,9 @@ from retrieval.errors import ModelError
 from retrieval.progress import advance
 from retrieval.rules import FrozenModel
 from retrieval.search import BLOCK, keep_allowed, rank_all
+
+SURE = 3.0
+"""Standard errors by which the measured recall has to lie above the bound."""
 
 
 class IndexConfig(FrozenModel):
@@ -136,7 +139,7 @@ def build_index(vectors: Float32[np.ndarray, "items dim"], config: IndexConfig) 
 def tune(
     index: VectorIndex, probes: Float32[np.ndarray, "probes dim"], config: IndexConfig
 ) -> tuple[VectorIndex, IndexQuality]:
-    """Raise efSearch until the graph's recall@10 reaches the bound.
+    """Raise efSearch until the graph's recall@10 is surely above the bound: other queries will be asked than these.
 
     A found item counts when its score is among the 10 best: items with equal vectors are as good as each other.
 
@@ -145,10 +148,11 @@ def tune(
     """
     nearest = _least_of_nearest(index, probes)
     while True:
-        recall = _reached(index, probes, nearest)
-        if recall >= config.min_recall:
+        reached = _reached(index, probes, nearest)
+        recall, is_last = float(reached.mean()), index.ef_search >= config.max_ef_search
+        if recall >= config.min_recall + (0 if is_last else SURE * _standard_error(reached)):
             return index, IndexQuality(recall, index.ef_search, len(index), len(probes))
-        if index.ef_search >= config.max_ef_search:
+        if is_last:
             raise ModelError(
                 f"the index finds {recall:.3f} of the 10 nearest items at efSearch {index.ef_search}, expected "
                 f"{config.min_recall}. Raise index.links or index.ef_construction, or lower index.min_recall."
@@ -158,7 +162,7 @@ def tune(
 
 def recall_at_10(index: VectorIndex, probes: Float32[np.ndarray, "probes dim"]) -> float:
     """Share of the 10 nearest items by exact search that the graph finds."""
-    return _reached(index, probes, _least_of_nearest(index, probes))
+    return float(_reached(index, probes, _least_of_nearest(index, probes)).mean())
 
 
 def _least_of_nearest(
@@ -169,5 +173,10 @@ def _least_of_nearest(
 
 def _reached(
     index: VectorIndex, probes: Float32[np.ndarray, "probes dim"], least: Float32[np.ndarray, "probes one"]
-) -> float:
-    return float((index.search(probes, min(10, len(index))).scores >= least - 1e-5).mean())
+) -> Float64[np.ndarray, " probes"]:
+    """Each probe's share of its nearest items that the graph finds."""
+    return (index.search(probes, min(10, len(index))).scores >= least - 1e-5).mean(axis=1, dtype=np.float64)
+
+
+def _standard_error(values: Float64[np.ndarray, " probes"]) -> float:
+    return float(values.std() / np.sqrt(max(len(values), 1)))

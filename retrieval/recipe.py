@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from retrieval.batch import BatchConfig
 from retrieval.blend import BLEND, BlendConfig
@@ -53,6 +53,25 @@ class EvaluationConfig(FrozenModel):
     """More users than this are sampled, with the recipe's seed."""
 
 
+class RetentionConfig(FrozenModel):
+    """Which releases stay in the store after a night whose own became live."""
+
+    keep: int = Field(default=30, ge=1)
+    """The newest; the live one, those it was made from and compared with, and the pinned stay in any case."""
+    grace_hours: float = Field(default=24.0, ge=0, allow_inf_nan=False)
+    """How long a reader may still hold what is not live any more."""
+
+
+class AnsweringRecipe(BaseModel):
+    """What a reader needs of the recipe that a release was made by; what else it says is no concern of answering."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sources: dict[str, AnyFamily]
+    blend: BlendConfig
+    serving: ServingConfig
+
+
 class Recipe(FrozenModel):
     """Everything that decides what a night makes of its logs."""
 
@@ -69,6 +88,7 @@ class Recipe(FrozenModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
     gate: GateConfig = GateConfig()
+    retention: RetentionConfig = RetentionConfig()
     batch: BatchConfig = BatchConfig()
 
     @property

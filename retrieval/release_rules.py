@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from retrieval.rules import FrozenModel, Severity, Share
 
-Loss = Annotated[float, Field(ge=0.0)]
+Loss = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 """A loss as a share of what the live release has."""
 Decision = Literal["promote", "hold", "refuse"]
 """Whether a release becomes live, waits for a person, or never may: it broke an acceptance test."""
@@ -26,10 +27,12 @@ class ReleaseRule:
     """Which subject of the page it belongs to."""
     meaning: str
     low: str | None
-    """The key of `AcceptanceConfig` that holds the least value, if there is one; `min_recall` is that of `IndexConfig`."""
+    """The key of `AcceptanceConfig` that holds the least value; `min_recall` is that of `IndexConfig`."""
     high: str | None
     """The key of `AcceptanceConfig` that holds the greatest value, if there is one."""
     cure: str
+    severity: Severity = "block"
+    """What it does when the recipe does not say."""
 
 
 _AGAIN = "Remove the lake's artifacts of that day and run the night again."
@@ -56,6 +59,13 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
             "min_user_ratio",
             "max_user_ratio",
             "Check that logs and landed users are whole, or widen acceptance.min_user_ratio and max_user_ratio.",
+        ),
+        "event_ratio": ReleaseRule(
+            "size",
+            "events behind the answers, as a ratio to the live release's",
+            "min_event_ratio",
+            "max_event_ratio",
+            "Check history.days and `lamplighter logs days`, or widen acceptance.min_event_ratio and max_event_ratio.",
         ),
         "bytes_ratio": ReleaseRule(
             "size",
@@ -118,6 +128,21 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
             "max_churn",
             "If the recipe or its seed changed on purpose, raise acceptance.max_churn for one night.",
         ),
+        "vanished": ReleaseRule(
+            "continuity",
+            "share of the live release's answers whose items the catalogue does not hold any more",
+            None,
+            "max_vanished",
+            "Check that the landed items are whole, or raise acceptance.max_vanished for one night.",
+        ),
+        "unknown_names": ReleaseRule(
+            "eligibility",
+            "blocked items and topics of the recipe that the catalogue does not hold",
+            None,
+            "max_unknown_names",
+            "Look for a mistake in serving.blocked_items and blocked_topics.",
+            "warn",
+        ),
         "score_shift": ReleaseRule(
             "continuity",
             "distance between the shapes of users' first ten scores and the live release's (Kolmogorov-Smirnov)",
@@ -133,29 +158,42 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
 class AcceptanceConfig(FrozenModel):
     """What a release has to be before anybody may make it live; those beside a live one are not asked of a first."""
 
-    min_item_ratio: float = Field(default=0.9, ge=0)
-    max_item_ratio: float = Field(default=2.0, gt=0)
-    min_user_ratio: float = Field(default=0.9, ge=0)
-    max_user_ratio: float = Field(default=2.0, gt=0)
-    min_bytes_ratio: float = Field(default=0.5, ge=0)
-    max_bytes_ratio: float = Field(default=3.0, gt=0)
+    min_item_ratio: Ratio = 0.9
+    max_item_ratio: Ratio = 3.0
+    min_user_ratio: Ratio = 0.9
+    max_user_ratio: Ratio = 3.0
+    min_event_ratio: Ratio = 0.7
+    max_event_ratio: Ratio = 5.0
+    min_bytes_ratio: Ratio = 0.5
+    max_bytes_ratio: Ratio = 3.0
     most_missing: int = Field(default=0, ge=0, le=0)
     """Fixed: one item that is somewhere and not elsewhere makes answers about the wrong item."""
-    min_self_neighbour: Share = 0.99
-    min_norm: float = Field(default=1e-3, ge=0)
-    max_norm: float = Field(default=1e3, gt=0)
+    min_self_neighbour: Share = 0.9
+    min_norm: Ratio = 1e-3
+    max_norm: Ratio = 1e3
     max_churn: Share = 0.9
+    max_vanished: Share = 0.05
     max_score_shift: Share = 0.5
+    max_unknown_names: int = Field(default=0, ge=0)
     n_users: int = Field(default=1000, ge=1)
     """Users that each source is asked for, and items asked with their own vector."""
     severity: dict[str, Severity] = Field(default_factory=dict)
-    """Tests that shall only warn."""
+    """Tests that shall `block` or only `warn`, otherwise than by default."""
 
     @model_validator(mode="after")
     def _severities_name_rules(self) -> Self:
-        unknown = sorted(set(self.severity) - set(ACCEPTANCE_RULES))
+        movable = [name for name, rule in ACCEPTANCE_RULES.items() if rule.high != "most_missing"]
+        unknown = sorted(set(self.severity) - set(movable))
         if unknown:
-            raise ValueError(f"severity names {unknown}, but the tests are {', '.join(ACCEPTANCE_RULES)}")
+            raise ValueError(f"severity names {unknown}, but those that may be changed are {', '.join(movable)}")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_leave_room(self) -> Self:
+        for what in ("item_ratio", "user_ratio", "event_ratio", "bytes_ratio", "norm"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low > high:
+                raise ValueError(f"min_{what} is {low} and max_{what} {high}: nothing lies between them")
         return self
 
 
@@ -174,6 +212,7 @@ GATE_METRICS: Mapping[str, str] = MappingProxyType(
 """What the gate compares on everybody, and what each says."""
 
 _TOLERATED = {RECALL: 0.02, NDCG: 0.02, FRESH: 0.05, TAIL: 0.05, COVERAGE: 0.1, SPREAD: 0.1}
+FLOOR_METRICS = (RECALL, NDCG, COVERAGE, SPREAD)
 _FLOORS = {RECALL: 0.01, NDCG: 0.002, COVERAGE: 0.01}
 
 
@@ -187,7 +226,7 @@ class GateConfig(FrozenModel):
     """Of the two-sided bootstrap interval of each difference."""
     n_resamples: int = Field(default=2000, ge=100)
     tolerance: dict[str, Loss] = Field(default_factory=lambda: dict(_TOLERATED))
-    """Loss that is let pass, by metric, as a share of the live release's value."""
+    """Loss that is let pass, by metric, as a share of the live release's value; those not named keep their own."""
     source_tolerance: Loss = 0.1
     """The same for the recall@100 of each source, which a blend can hide."""
     segment_tolerance: Loss = 0.1
@@ -198,19 +237,25 @@ class GateConfig(FrozenModel):
     """With fewer users a segment is not judged, and all others are told to be unsure."""
     fresh_days: int = Field(default=7, ge=1)
     """Items first seen in that many days up to the day itself are fresh."""
-    floors: dict[str, float] = Field(default_factory=lambda: dict(_FLOORS))
-    """Least values of the blend where there is no live release to compare with."""
+    floors: dict[str, Share] = Field(default_factory=lambda: dict(_FLOORS))
+    """Least values of the blend, asked of every release, beside those that are not named; 0 asks nothing."""
     severity: dict[str, Severity] = Field(default_factory=dict)
     """Metrics that shall only warn."""
 
     @model_validator(mode="after")
     def _metrics_are_known(self) -> Self:
-        for key in ("tolerance", "floors", "severity"):
-            unknown = sorted(set(getattr(self, key)) - set(GATE_METRICS))
+        for key, metrics in (("tolerance", GATE_METRICS), ("floors", FLOOR_METRICS), ("severity", GATE_METRICS)):
+            unknown = sorted(set(getattr(self, key)) - set(metrics))
             if unknown:
-                raise ValueError(f"{key} names {unknown}, but the metrics are {', '.join(GATE_METRICS)}")
+                raise ValueError(f"{key} names {unknown}, but the metrics are {', '.join(metrics)}")
         return self
 
-    def tolerated(self, metric: str) -> float:
-        """The loss of a metric on everybody that is let pass; one that the recipe does not name may lose nothing."""
-        return self.tolerance.get(metric, 0.0)
+    @field_validator("tolerance")
+    @classmethod
+    def _others_keep_their_tolerance(cls, tolerance: dict[str, float]) -> dict[str, float]:
+        return _TOLERATED | tolerance
+
+    @field_validator("floors")
+    @classmethod
+    def _others_keep_their_floors(cls, floors: dict[str, float]) -> dict[str, float]:
+        return _FLOORS | floors

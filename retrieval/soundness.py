@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries
+from retrieval.domain import UNKNOWN, Candidates, Catalogue, Dataset, Queries
 from retrieval.index import VectorIndex, recall_at_10
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
@@ -105,6 +105,36 @@ def forbidden(found: Candidates, allowed: Bool[np.ndarray, " items"]) -> int:
     """How many answers hold an item that may not be shown."""
     known = found.items != UNKNOWN
     return int((known & ~allowed[np.where(known, found.items, 0)]).sum())
+
+
+def allowed_items(
+    catalogue: Catalogue, day: int, blocked_items: Sequence[str], blocked_topics: Sequence[str]
+) -> Bool[np.ndarray, " items"]:
+    """Which items may be shown on a day, worked out from the lists themselves and not from what was made of them."""
+    topics = {row for row, name in enumerate(catalogue.topic_names.ids.to_pylist()) if name in set(blocked_topics)}
+    ids = np.isin(catalogue.ids.ids.to_numpy(zero_copy_only=False), list(blocked_items))
+    of_topic = np.bincount(
+        catalogue.topics.owners()[np.isin(catalogue.topics.values, list(topics))], minlength=len(ids)
+    )
+    available = (catalogue.available_from <= day) & (day <= catalogue.available_until)
+    return available & ~ids & (of_topic == 0)
+
+
+def unknown_names(catalogue: Catalogue, blocked_items: Sequence[str], blocked_topics: Sequence[str]) -> int:
+    """How many blocked items and topics the catalogue does not hold."""
+    found = (catalogue.ids.rows(list(blocked_items)), catalogue.topic_names.rows(list(blocked_topics)))
+    return sum(int((rows == UNKNOWN).sum()) for rows in found)
+
+
+def read_texts(vectors: Float32[np.ndarray, "texts dim"], catalogue: Catalogue) -> list[Reading]:
+    """What is to be known of the text vectors, which searches and item towers rest on; no text has a length of 0."""
+    finite = np.isfinite(vectors)
+    lengths = np.linalg.norm(np.where(finite, vectors, 0), axis=1)[catalogue.text_rows]
+    return [
+        Reading("missing_ids", "texts", abs(len(vectors) - len(catalogue.texts))),
+        Reading("not_finite", "texts", int((~finite).sum())),
+        Reading("greatest_norm", "texts", float(lengths.max(initial=0))),
+    ]
 
 
 def differing_ids(one: Sequence[str], other: Sequence[str]) -> int:

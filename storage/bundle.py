@@ -1,5 +1,7 @@
 """The names of the files of artifacts and releases: what a writer puts where a reader looks."""
 
+FORMAT = 1
+"""What a release holds and how; a reader of another number refuses it."""
 CATALOGUE = "catalogue"
 PEOPLE = "people"
 BEFORE = "before"

@@ -9,12 +9,13 @@ import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from retrieval.domain import Catalogue, Dataset, Histories, People
-from retrieval.errors import ModelError
+from retrieval.errors import ModelError, ReleaseError
 from retrieval.index import VectorIndex
 from retrieval.packing import unpack
-from retrieval.recipe import Recipe
+from retrieval.recipe import AnsweringRecipe
 from retrieval.recommender import Snapshot
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
@@ -44,7 +45,7 @@ def read_snapshot(folder: Path, encoder: TextEncoder | None = None) -> Snapshot:
 
     `encoder` is the release's own where it is in memory already.
     """
-    recipe = Recipe.model_validate_json((folder / RECIPE).read_text())
+    recipe = _recipe(folder)
     facts = json.loads((folder / RELEASE).read_text())
     dataset = Dataset(
         facts["day_number"] + 1,
@@ -56,6 +57,17 @@ def read_snapshot(folder: Path, encoder: TextEncoder | None = None) -> Snapshot:
     sources = {name: _source(recipe, folder / SOURCES / name, name) for name in recipe.sources}
     encoder = encoder or read_encoder(folder / TEXT_ENCODER)
     return Snapshot(facts["id"], dataset, sources, recipe.blend, recipe.serving.exclude_seen, encoder)
+
+
+def _recipe(folder: Path) -> AnsweringRecipe:
+    try:
+        return AnsweringRecipe.model_validate_json((folder / RECIPE).read_text())
+    except ValidationError as error:
+        keys = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+        raise ReleaseError(
+            f"{folder / RECIPE} is of another version of this software, which differs in {keys}. Open the release with "
+            "the version that made it, or run its night again."
+        ) from error
 
 
 def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: Path | None) -> Retriever:
@@ -104,7 +116,7 @@ def read_scores(folder: Path) -> list[dict[str, Any]]:
     return scores
 
 
-def _source(recipe: Recipe, folder: Path, name: str) -> Retriever:
+def _source(recipe: AnsweringRecipe, folder: Path, name: str) -> Retriever:
     has_index = (folder / INDEX).exists()
     parts = (folder, folder) if has_index else (None, None)
     return read_source(recipe.sources[name], folder / MODEL, *parts)

@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.domain import UNKNOWN, Dataset
+from retrieval.domain import Dataset
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
-from retrieval.soundness import WHOLE, Reading, differing_ids, read_source, stale_vectors
+from retrieval.soundness import (
+    WHOLE,
+    Reading,
+    allowed_items,
+    differing_ids,
+    read_source,
+    read_texts,
+    stale_vectors,
+    unknown_names,
+)
 from storage.bundle import SOURCES
 from storage.manifest import Manifest
 from storage.reader import read_display_ids
@@ -24,6 +33,14 @@ from tasks.run import Night, stage
 from tasks.sources import SourceRefs
 from validation.candidates import judge_readings
 
+COUNTED = {
+    "item_ratio": "n_items",
+    "eligible_ratio": "n_eligible_items",
+    "user_ratio": "n_users",
+    "event_ratio": "n_events_before",
+}
+"""The fact that each ratio is of, in the candidate's prepared data and in the live release alike."""
+
 
 @stage("accept", minutes=60)
 def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, SourceRefs], live: Release | None) -> Ref:
@@ -31,18 +48,23 @@ def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sour
     recipe = night.recipe
 
     def make(folder: Path) -> dict[str, Any]:
-        dataset = read_serving(prepared, night.day)
-        readings = [Reading("missing_ids", WHOLE, differing_ids(_ids(dataset), read_display_ids(prepared.path)))]
-        users = _asking(dataset, recipe.acceptance.n_users, recipe.seed)
-        queries, allowed = ask(dataset, users).without_seen(), _allowed(night, dataset)
-        learnt = replace(read_dataset(prepared, night.day), text_vectors=read_text_vectors(encoded))
+        dataset, serving = read_serving(prepared, night.day), recipe.serving
+        blocked, texts = (serving.blocked_items, serving.blocked_topics), read_text_vectors(encoded)
+        allowed = allowed_items(dataset.catalogue, dataset.day, *blocked)
+        queries = ask(dataset, _asking(dataset, recipe.acceptance.n_users, recipe.seed)).without_seen()
+        learnt = replace(read_dataset(prepared, night.day), text_vectors=texts)
+        readings = [
+            Reading("missing_ids", WHOLE, differing_ids(_ids(dataset), read_display_ids(prepared.path))),
+            Reading("unknown_names", WHOLE, unknown_names(dataset.catalogue, *blocked)),
+            *read_texts(texts, dataset.catalogue),
+        ]
         for name, refs in sources.items():
             source, rng = refs.restore(recipe, name), generator(recipe.seed, "accept", name)
             readings += read_source(name, source, queries, allowed, rng)
             if isinstance(source, IndexedRetriever):
                 readings.append(Reading("stale_vectors", name, stale_vectors(source, learnt)))
         if live is not None:
-            readings += _sizes(dataset, sources, live)
+            readings += _sizes(prepared, sources, live)
         checks = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
         write_checks(folder, {"acceptance": checks})
         return {"n_checks": len(checks), "n_failed": sum(not check.passed for check in checks)}
@@ -71,25 +93,10 @@ def _asking(dataset: Dataset, n_users: int, seed: int) -> np.ndarray:
     return np.sort(generator(seed, "accept", "users").permutation(active)[:n_users])
 
 
-def _allowed(night: Night, dataset: Dataset) -> np.ndarray:
-    """Which items may be shown, read from the recipe's own lists and the items' dates rather than from any mask."""
-    catalogue, serving = dataset.catalogue, night.recipe.serving
-    allowed = (catalogue.available_from <= dataset.day) & (catalogue.available_until >= dataset.day)
-    blocked = catalogue.ids.rows(list(serving.blocked_items))
-    allowed[blocked[blocked != UNKNOWN]] = False
-    topics = catalogue.topic_names.rows(list(serving.blocked_topics))
-    allowed[catalogue.topics.owners()[np.isin(catalogue.topics.values, topics)]] = False
-    return allowed
-
-
-def _sizes(dataset: Dataset, sources: Mapping[str, SourceRefs], live: Release) -> list[Reading]:
+def _sizes(prepared: Ref, sources: Mapping[str, SourceRefs], live: Release) -> list[Reading]:
     """The candidate's counts as ratios to the live release's; bytes of the sources that both have."""
-    n_eligible = int(dataset.catalogue.eligible(dataset.day).sum())
-    readings = [
-        Reading("item_ratio", WHOLE, len(dataset.catalogue) / max(live.facts["n_items"], 1)),
-        Reading("eligible_ratio", WHOLE, n_eligible / max(live.facts["n_eligible_items"], 1)),
-        Reading("user_ratio", WHOLE, len(dataset.people) / max(live.facts["n_users"], 1)),
-    ]
+    counted = Manifest.read(prepared.path).facts
+    readings = [Reading(rule, WHOLE, counted[fact] / max(live.facts[fact], 1)) for rule, fact in COUNTED.items()]
     theirs = {name: _bytes_of(live, name) for name in sources}
     ours = {name: sum(Manifest.read(ref.path).size for ref in source.refs) for name, source in sources.items()}
     both = [name for name, size in theirs.items() if size]

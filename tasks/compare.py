@@ -16,9 +16,11 @@ from retrieval.comparison import (
     fresh_items,
     score_shift,
     tail_items,
+    vanished,
 )
 from retrieval.dataset import day_number
 from retrieval.domain import Candidates, Dataset
+from retrieval.errors import LamplighterError
 from retrieval.evaluation import Holdout
 from retrieval.recommender import Snapshot, answer
 from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
@@ -36,26 +38,30 @@ from tasks.evaluate import K, read_answers
 from tasks.prepare import read_dataset, read_held_out
 from tasks.run import Night, stage
 from validation.candidates import judge_readings
-from validation.gate import judge_differences, judge_floors
+from validation.gate import cannot_be_asked, judge_differences, judge_floors, judge_segments, judge_sources
 from validation.verdict import Check
 
 
 @stage("compare", minutes=60)
 def compare(night: Night, prepared: Ref, scored: Ref, live: Release | None) -> Ref:
-    """What users would lose or gain by the candidate; without a live release, whether it reaches the floors."""
+    """What users would lose or gain by the candidate, and whether it reaches the floors."""
     recipe = night.recipe
 
     def make(folder: Path) -> dict[str, Any]:
         differences: list[Difference] = []
-        if live is None:
-            continuity: list[Check] = []
-            gate = judge_floors(_served_scores(night, scored), recipe.gate, night.day)
-        else:
-            differences, readings = _beside(
-                night, prepared, scored, read_snapshot(night.store.fetch(live.id, without=BATCH))
-            )
-            continuity = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
-            gate = judge_differences(differences, recipe.gate, night.day)
+        continuity: list[Check] = []
+        gate = judge_floors(_served_scores(night, scored), recipe.gate, night.day)
+        if live is not None:
+            try:
+                snapshot = read_snapshot(night.store.fetch(live.id, without=BATCH))
+            except LamplighterError as error:
+                gate.append(cannot_be_asked(live.id, str(error), night.day))
+            else:
+                differences, readings = _beside(night, prepared, scored, snapshot)
+                continuity = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
+                gate += judge_differences(differences, recipe.gate, night.day)
+                gate += judge_sources(recipe.sources, snapshot.sources, night.day)
+                gate += judge_segments(recipe.gate.segments, _attributes(prepared, night), night.day)
         (folder / DIFFERENCES).write_text(json.dumps([asdict(found) for found in differences], indent=1))
         write_checks(folder, {"acceptance": continuity, "gate": gate})
         return {"n_differences": len(differences), "n_failed": sum(not c.passed for c in [*continuity, *gate])}
@@ -86,6 +92,7 @@ def _beside(night: Night, prepared: Ref, scored: Ref, live: Snapshot) -> tuple[l
     differences += compare_sources(_only_sources(theirs), _only_sources(ours), holdout, recipe.gate, rng)
     return differences, [
         Reading("churn", WHOLE, churn(theirs[BLEND], ours[BLEND])),
+        Reading("vanished", WHOLE, vanished(theirs[BLEND])),
         *(
             Reading("score_shift", name, score_shift(theirs[name], ours[name]))
             for name in recipe.sources
@@ -108,6 +115,12 @@ def _groups(night: Night, dataset: Dataset, holdout: Holdout) -> Groups:
         tail_items(dataset.histories, n_items),
         segments(holdout.queries, dataset.people, config.segments),
     )
+
+
+def _attributes(prepared: Ref, night: Night) -> set[str]:
+    """What users' attributes are called."""
+    names = read_dataset(prepared, night.day).people.feature_names.ids.to_pylist()
+    return {name.partition("=")[0] for name in names}
 
 
 def _only_sources(found: Mapping[str, Candidates]) -> dict[str, Candidates]:

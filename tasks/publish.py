@@ -16,6 +16,7 @@ from storage.bundle import (
     BATCH,
     CATALOGUE,
     DISPLAY,
+    FORMAT,
     HISTORIES,
     INDEX,
     MODEL,
@@ -32,9 +33,11 @@ from storage.bundle import (
     VERDICT,
 )
 from storage.manifest import MANIFEST, Manifest
+from storage.opening import Origin
 from storage.refs import Ref, digest_of
 from storage.releases import Promotion, Release
 from storage.states import write_state
+from tasks.accept import COUNTED
 from tasks.checks import Judged
 from tasks.prepare import read_dataset, read_held_out
 from tasks.run import Night, code_digest, stage
@@ -120,6 +123,7 @@ def publish(
     id_ = parts.release_id(night, judged)
     advance("publish", 0, 1)
     release = store.add(id_, lambda folder: _fill(folder, night, parts, judged, report, id_))
+    Origin(store, id_).open(full=False)  # what cannot be read must not become live
     if promote:
         why = f"the night of {night.day}" + (", approved beforehand" if approved else "")
         outcome = store.promote(id_, at=at, who=who, why=why, approved=approved)
@@ -177,9 +181,8 @@ def _facts(night: Night, parts: Parts, judged: Judged, id_: str) -> dict[str, ob
         "made_of": parts.made_of(night),
         "code": code_digest(),
         "logs": parts.prepared.digest,
-        "n_items": counts["n_items"],
-        "n_eligible_items": counts["n_eligible_items"],
-        "n_users": counts["n_users"],
+        "format": FORMAT,
+        **{name: counts[name] for name in COUNTED.values()},
     }
 
 

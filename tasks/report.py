@@ -1,5 +1,6 @@
 """The night's page: what was loaded, checked, trained, measured, and what people would get."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,12 @@ import numpy as np
 
 from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
+from retrieval.errors import ReleaseError
 from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Snapshot, serving_dataset
 from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
-from storage.bundle import BATCH, REPORT
+from storage.bundle import REPORT, SCORES
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
@@ -99,8 +101,12 @@ def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
     store, id_ = night.store, parts.parent
     nights: list[dict[str, Any]] = []
     while id_ is not None and store.has(id_) and len(nights) < N_EARLIER_NIGHTS:
-        release = store.get(id_)
-        nights.append({"day": release.day.isoformat(), "scores": read_scores(store.fetch(release.id, without=BATCH))})
+        try:
+            release = store.get(id_)
+            scores = json.loads(store.read(release, SCORES))
+        except ReleaseError:  # an old release that is torn ends the trend, not the night
+            break
+        nights.append({"day": release.day.isoformat(), "scores": scores})
         id_ = release.parent
     return nights[::-1]
 

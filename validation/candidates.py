@@ -30,7 +30,7 @@ def _check(reading: Reading, bounds: Mapping[str, Any], config: AcceptanceConfig
         about=rule.about,
         rule=reading.rule if reading.of == WHOLE else f"{reading.rule} of {reading.of}",
         meaning=rule.meaning,
-        severity=config.severity.get(reading.rule, "block"),
+        severity=config.severity.get(reading.rule, rule.severity),
         passed=math.isfinite(reading.value) and above and below,
         observed=f"{reading.value:,.4g}",
         expected=_bounds(low, high),

@@ -5,8 +5,8 @@ loss before it says so; of a first release it asks for absolute floors.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY, Difference
@@ -17,7 +17,9 @@ _LOSS = (
     "See what changed by `lamplighter releases diff`; to make it live all the same: `lamplighter releases promote ID`."
 )
 _FLOOR = "Look at the sources' quality in the report, or lower gate.floors for this recipe."
+_UNASKED = "If this candidate is good by its own figures, `lamplighter releases promote ID` makes it live."
 _FEW = "Judge a day with more users, or lower gate.min_users."
+_NOBODY = "Look for a mistake in its name; docs/data-contract.md says where attributes of users come from."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,35 @@ def judge_differences(differences: Sequence[Difference], config: GateConfig, day
     return [_enough(n_users, config, day), *judged]
 
 
+def judge_segments(named: Sequence[str], known: Collection[str], day: dt.date) -> list[Check]:
+    """A warning for each attribute that the recipe names and no user has."""
+    return [
+        _warning(f"segment {name}", "users who have this attribute", "none", "at least 1", _NOBODY, day)
+        for name in named
+        if name not in known
+    ]
+
+
+def judge_sources(ours: Collection[str], live: Collection[str], day: dt.date) -> list[Check]:
+    """A warning where the two releases have other sources: what only one has is compared within the blend alone."""
+    if set(ours) == set(live):
+        return []
+    found = (
+        "sources",
+        "sources of both releases",
+        ", ".join(sorted(ours)),
+        f"{', '.join(sorted(live))}, as in the live one",
+    )
+    return [_warning(*found, "If the recipe was changed on purpose, nothing.", day)]
+
+
 def judge_floors(values: Mapping[str, float], config: GateConfig, day: dt.date) -> list[Check]:
-    """One check a floor whose metric was measured."""
+    """One check a floor: what keeps a release that is lost a little each night from going unseen."""
     return [
         Check(
             kind="release",
             day=day,
-            about="first release",
+            about="floors",
             rule=metric,
             meaning=GATE_METRICS[metric],
             severity=config.severity.get(metric, "block"),
@@ -63,7 +87,6 @@ def judge_floors(values: Mapping[str, float], config: GateConfig, day: dt.date) 
             cure=_FLOOR,
         )
         for metric, floor in config.floors.items()
-        if metric in values
     ]
 
 
@@ -87,25 +110,27 @@ def _check_loss(difference: Difference, config: GateConfig, day: dt.date) -> Che
     )
 
 
+def cannot_be_asked(live: str, why: str, day: dt.date) -> Check:
+    """What holds a candidate that there is nothing to compare with, although a release is live."""
+    found = _warning("live release", "the live release answers", f"{live} does not: {why}", "an answer", _UNASKED, day)
+    return replace(found, severity="block")
+
+
 def _enough(n_users: int, config: GateConfig, day: dt.date) -> Check:
-    return Check(
-        kind="release",
-        day=day,
-        about="the live release",
-        rule="enough users",
-        meaning="users who chose something on the day",
-        severity="warn",
-        passed=n_users >= config.min_users,
-        observed=f"{n_users:,}",
-        expected=f"at least {config.min_users:,}",
-        cure=_FEW,
-    )
+    least = f"at least {config.min_users:,}"
+    found = _warning("enough users", "users who chose something on the day", f"{n_users:,}", least, _FEW, day)
+    return replace(found, passed=n_users >= config.min_users, severity="warn" if n_users else "block")
+
+
+def _warning(rule: str, meaning: str, observed: str, expected: str, cure: str, day: dt.date) -> Check:
+    about = "the live release"
+    return Check("release", day, about, rule, meaning, "warn", False, observed, expected, cure)
 
 
 def _tolerated(difference: Difference, config: GateConfig) -> float:
     if difference.of != BLEND:
         return config.source_tolerance
-    return config.tolerated(difference.metric) if difference.segment == EVERYBODY else config.segment_tolerance
+    return config.tolerance[difference.metric] if difference.segment == EVERYBODY else config.segment_tolerance
 
 
 def _is_general(difference: Difference) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.errors import ArtifactError, ReleaseError
-from storage.bundle import RELEASE, REPORT
+from storage.bundle import FORMAT, RELEASE, REPORT
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import digest_of_bytes
 from storage.releases.places import Place
@@ -78,6 +78,11 @@ def read_release(place: Place, id_: str) -> Release:
         if digest_of_bytes(content) != entry.sha256:
             raise ArtifactError(f"{RELEASE} does not match the manifest")
         facts = json.loads(content)
+        if facts.get("format") != FORMAT:
+            raise ReleaseError(
+                f"release {id_} is of format {facts.get('format')}, and this software reads {FORMAT}. Run its night "
+                "again, or use the version that made it."
+            )
         return Release(
             id=id_,
             day=dt.date.fromisoformat(facts["day"]),

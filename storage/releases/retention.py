@@ -69,7 +69,7 @@ def sweep(
     if keep < 1:
         raise ReleaseError(f"a sweep keeps at least one release, not {keep}. Raise --keep.")
     before, pointer = at - grace, store.pointer()
-    releases, torn = _read_all(store)
+    releases, torn = store.releases()
     kept = torn | _reasons(store, releases, pointer, keep, before)
     doomed = [release.id for release in releases if release.id not in kept] if pointer else []
     leftovers = _orphans(store.place, before)
@@ -119,22 +119,11 @@ def _reasons(
     reasons |= dict.fromkeys(store.pins.all(), "pinned")
     if pointer is not None:
         live = next((release for release in releases if release.id == pointer.release), None)
-        parents = [live.parent, getattr(store.parent_for(live.day), "id", None)] if live else []
+        parents = [live.compared_with, live.parent, getattr(store.parent_for(live.day), "id", None)] if live else []
         reasons |= {id_: "what the live one was made from" for id_ in parents if id_}
         reasons[pointer.release] = "live"
     present = {release.id for release in releases}
     return {id_: reason for id_, reason in reasons.items() if id_ in present}
-
-
-def _read_all(store: "ReleaseStore") -> tuple[list[Release], dict[str, str]]:
-    """The releases, oldest first, and those that cannot be read: a person has to look at them."""
-    found, torn = [], {}
-    for id_ in store.ids():
-        try:
-            found.append(store.get(id_))
-        except ReleaseError as error:
-            torn[id_] = str(error)
-    return sorted(found, key=lambda release: (release.day, release.id)), torn
 
 
 def _orphans(place: Place, before: dt.datetime) -> list[str]:

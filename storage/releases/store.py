@@ -10,7 +10,7 @@ from pathlib import Path
 from retrieval.errors import ArtifactError, ReleaseError
 from storage.bundle import BATCH, MODEL, RECIPE, SOURCES
 from storage.manifest import MANIFEST
-from storage.refs import Ref, digest_of
+from storage.refs import Ref, digest_of, digest_of_bytes
 from storage.releases.audit import AUDIT, Change, Entry, read_trail, write_entry
 from storage.releases.places import Conflict, Fill, place_of
 from storage.releases.pointer import CURRENT, Pointer
@@ -44,9 +44,15 @@ class ReleaseStore:
         """The id of every finished release, in order of their names."""
         return [name for name in self._folders() if self.has(name)]
 
-    def releases(self) -> list[Release]:
-        """Every finished release, oldest day first."""
-        return sorted((read_release(self.place, id_) for id_ in self.ids()), key=lambda found: (found.day, found.id))
+    def releases(self) -> tuple[list[Release], dict[str, str]]:
+        """Every finished release, oldest day first; and those that cannot be read, with the reason."""
+        found, torn = [], dict[str, str]()
+        for id_ in self.ids():
+            try:
+                found.append(self.get(id_))
+            except ReleaseError as error:
+                torn[id_] = str(error)
+        return sorted(found, key=lambda release: (release.day, release.id)), torn
 
     def get(self, id_: str) -> Release:
         """One release by its id.
@@ -123,6 +129,21 @@ class ReleaseStore:
         """Remove the local copies of a release that lies elsewhere; whether there were any."""
         return self.place.drop_copy(id_)
 
+    def read(self, release: Release, path: str) -> bytes:
+        """One file of a release, without a copy of the others.
+
+        Raises:
+            ReleaseError: when it is not what was published.
+        """
+        (entry,) = (entry for entry in release.manifest.files if entry.path == path)
+        try:
+            content = self.place.read(self.place.member(release.id, path, entry.sha256))
+        except FileNotFoundError as error:
+            raise ReleaseError(f"release {release.id} is torn: {path} is missing.") from error
+        if digest_of_bytes(content) != entry.sha256:
+            raise ReleaseError(f"release {release.id} is torn: {path} does not match the manifest.")
+        return content
+
     def model(self, release: Release, source: str, kind: str) -> Ref | None:
         """The state of one of a release's sources, None when it has no such source of that kind."""
         root = self.fetch(release.id, without=BATCH)
@@ -185,7 +206,7 @@ class ReleaseStore:
         return Promotion(True, "it became live")
 
     def rollback(self, to: str | None, *, at: dt.datetime, who: str, why: str, hold: bool = True) -> Release:
-        """Make an earlier release the live one: the one named, or the one that the live one was made from.
+        """Make an earlier release the live one: the one named, or the one that was live before.
 
         With `hold` it stays live until a person promotes another.
 
@@ -202,7 +223,7 @@ class ReleaseStore:
             pointer = None  # a damaged pointer is what naming a release mends
         if tagged is None:
             self.current()
-        target = to or self.current().parent
+        target = to or self.former_id()
         if target is None:
             raise ReleaseError(
                 f"release {self.current_id()} is the first: there is none to go back to. Name one with --to ID."
@@ -212,6 +233,11 @@ class ReleaseStore:
         tag = tagged[1] if tagged else None
         self._move(release, "rollback", pointer, tag, held=hold, at=_later(at, start), who=who, why=why)
         return release
+
+    def former_id(self) -> str | None:
+        """What was live before the live release: the one it was compared with, or the one its models went on from."""
+        live = self.current()
+        return next((id_ for id_ in (live.compared_with, live.parent) if id_ and self.has(id_)), None)
 
     def pin(self, id_: str, *, at: dt.datetime, who: str, why: str) -> None:
         """Keep a release from every sweep."""

@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import ks_2samp
 
 from retrieval import comparison, metrics
-from retrieval.comparison import Difference, Groups, churn, compare_blends, compare_sources, score_shift, tail_items
+from retrieval.comparison import (
+    Difference,
+    Groups,
+    churn,
+    compare_blends,
+    compare_sources,
+    score_shift,
+    tail_items,
+    vanished,
+)
 from retrieval.domain import UNKNOWN, Candidates, Dataset, Histories
 from retrieval.evaluation import Holdout
 from retrieval.release_rules import COVERAGE, FRESH, GATE_METRICS, NDCG, RECALL, SPREAD, TAIL, GateConfig
@@ -174,3 +183,16 @@ def test_score_shift_is_the_statistic_of_kolmogorov_and_smirnov_on_shapes() -> N
     assert score_shift(answers(one), answers(5 * one + 100)) == pytest.approx(0, abs=0.005)
     collapsed = np.where(draw.random((50, 10)) < 0.01, 1.0, 0.0)
     assert score_shift(answers(one), answers(collapsed)) > 0.4
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_a_total_loss_of_few_users_is_sure(n: int) -> None:
+    column = comparison.Column(RECALL, "everybody", np.ones(n), np.zeros(n), np.ones(n, bool))
+    (change,) = comparison._paired([column], 2000, 0.99, rng())
+    assert (change.mean, change.low, change.high) == (-1, -1, -1)
+
+
+def test_answers_whose_items_are_gone_are_counted() -> None:
+    scores = np.array([[3, 2, -np.inf], [3, 2, 1]], np.float32)
+    gone = Candidates(np.array([[0, UNKNOWN, UNKNOWN], [3, 4, 5]], np.int32), scores)
+    assert vanished(gone) == 1 / 5

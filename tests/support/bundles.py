@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage.bundle import MODEL, RECIPE, RELEASE, REPORT, SOURCES
+from storage.bundle import FORMAT, MODEL, RECIPE, RELEASE, REPORT, SOURCES
 from storage.releases import Release, ReleaseStore
 
 DAY = dt.date(2026, 3, 5)
@@ -28,7 +28,14 @@ def fill_with(files: dict[str, bytes]) -> Callable[[Path], None]:
 
 
 def facts_of(id_: str, day: dt.date, parent: str | None, beside: str | None) -> dict[str, Any]:
-    facts = {"id": id_, "day": day.isoformat(), "parent": parent, "recipe_name": "small", "recipe_id": "abc"}
+    facts = {
+        "format": FORMAT,
+        "id": id_,
+        "day": day.isoformat(),
+        "parent": parent,
+        "recipe_name": "small",
+        "recipe_id": "abc",
+    }
     return facts | {"decision": "promote", "reasons": [], "compared_with": beside}
 
 

@@ -12,7 +12,14 @@ from retrieval.metrics import Estimate
 from retrieval.release_rules import ACCEPTANCE_RULES, COVERAGE, NDCG, RECALL, AcceptanceConfig, GateConfig
 from retrieval.soundness import WHOLE, Reading
 from validation.candidates import judge_readings
-from validation.gate import decide, judge_differences, judge_floors
+from validation.gate import (
+    cannot_be_asked,
+    decide,
+    judge_differences,
+    judge_floors,
+    judge_segments,
+    judge_sources,
+)
 
 DAY = dt.date(2026, 3, 5)
 SAME = Difference(RECALL, "blend", EVERYBODY, 900, 0.2, 0.2, Estimate(0.0, -0.004, 0.004))
@@ -30,9 +37,12 @@ def passed(reading: Reading, config: AcceptanceConfig = AcceptanceConfig()) -> b
 @pytest.mark.parametrize(
     ("rule", "good", "bad"),
     [
-        ("item_ratio", (0.9, 1.0, 2.0), (0.5, 0.899, 2.1)),
+        ("item_ratio", (0.9, 1.0, 3.0), (0.5, 0.899, 3.1)),
         ("eligible_ratio", (1.0,), (0.5,)),
         ("user_ratio", (1.0,), (0.1,)),
+        ("event_ratio", (1.0,), (0.2,)),
+        ("vanished", (0.0,), (0.3,)),
+        ("unknown_names", (0,), (1,)),
         ("bytes_ratio", (1.0,), (0.4, 4.0)),
         ("missing_ids", (0,), (1,)),
         ("index_recall", (0.99, 1.0), (0.98,)),
@@ -104,11 +114,54 @@ def test_a_metric_that_the_recipe_lets_warn_holds_nothing() -> None:
     assert decide([], judge_differences([lost(-0.1)], config, DAY)).decision == "promote"
 
 
-def test_a_first_release_has_to_reach_its_floors() -> None:
-    config = GateConfig(floors={RECALL: 0.05, COVERAGE: 0.01})
-    reached = judge_floors({RECALL: 0.06, NDCG: 0.0, COVERAGE: 0.2}, config, DAY)
-    assert decide([], reached).decision == "promote" and len(reached) == 2
-    assert decide([], judge_floors({RECALL: 0.04, COVERAGE: 0.2}, config, DAY)).decision == "hold"
+def test_every_release_has_to_reach_its_floors_and_those_not_named_keep_their_own() -> None:
+    config = GateConfig(floors={RECALL: 0.05})
+    reached = judge_floors({RECALL: 0.06, NDCG: 0.1, COVERAGE: 0.2}, config, DAY)
+    assert decide([], reached).decision == "promote" and len(reached) == 3
+    assert decide([], judge_floors({RECALL: 0.04, NDCG: 0.1, COVERAGE: 0.2}, config, DAY)).decision == "hold"
+    assert decide([], judge_floors({RECALL: 0.06, NDCG: 0.1, COVERAGE: 0.001}, config, DAY)).decision == "hold"
+    assert GateConfig(tolerance={RECALL: 0.5}).tolerance[NDCG] == GateConfig().tolerance[NDCG]
+
+
+def test_a_day_on_which_nobody_chose_anything_proves_nothing() -> None:
+    assert decide([], judge_differences([], GateConfig(), DAY)).decision == "hold"
+
+
+def test_a_live_release_that_cannot_be_asked_holds_the_candidate() -> None:
+    ruling = decide([], [cannot_be_asked("2026-03-04-a", "it is of format 0", DAY)])
+    assert ruling.decision == "hold"
+    assert "2026-03-04-a does not: it is of format 0" in ruling.reasons[0]
+
+
+def test_segments_that_nobody_is_in_and_sources_that_only_one_has_are_told() -> None:
+    (check,) = judge_segments(["age", "nothing"], {"age", "usual store"}, DAY)
+    assert (check.rule, check.passed, check.severity) == ("segment nothing", False, "warn")
+    assert judge_sources(["a", "b"], ["b", "a"], DAY) == []
+    (check,) = judge_sources(["a"], ["a", "b"], DAY)
+    assert "a, b, as in the live one" in check.expected and not check.blocks
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"min_item_ratio": 4.0},
+        {"max_norm": float("inf")},
+        {"severity": {"stale_vectors": "warn"}},
+        {"severity": {"missing_ids": "warn"}},
+    ],
+)
+def test_bounds_that_let_nothing_or_everything_pass_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        AcceptanceConfig.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"floors": {"tail recall@100": 0.1}}, {"floors": {RECALL: float("nan")}}, {"tolerance": {RECALL: float("inf")}}],
+)
+def test_what_the_gate_cannot_measure_or_never_reaches_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        GateConfig.model_validate(values)
 
 
 def test_a_failed_acceptance_test_outweighs_the_gate() -> None:
