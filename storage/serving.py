@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 from retrieval.domain import UNKNOWN, Candidates
 from retrieval.recommender import Snapshot
 from retrieval.vocabulary import Vocabulary
+from storage.background import beside_calls
 from storage.manifest import MANIFEST
 from storage.opening import Opened, Origin, Verify
 from storage.releases import ReleaseStore
@@ -154,7 +155,7 @@ class Recommender:
         former = self._opened
         if former.fault is None and self._origin.target() == former.target:
             return False
-        opened = self._origin.open(former, full=self._verify != "size")
+        opened = beside_calls(lambda: self._origin.open(former, full=self._verify != "size"))
         self._opened = opened
         left, self._former = self._former, former.release.id
         if left is not None and left not in {opened.release.id, former.release.id}:

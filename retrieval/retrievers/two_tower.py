@@ -140,11 +140,18 @@ class TwoTower:
 
     @cached_property
     def _item_tower(self) -> ort.InferenceSession:
-        return ort.InferenceSession(self.fitted.graphs["item_tower"], providers=["CPUExecutionProvider"])
+        return _session(self.fitted.graphs["item_tower"])
 
     @cached_property
     def _user_tower(self) -> ort.InferenceSession:
-        return ort.InferenceSession(self.fitted.graphs["user_tower"], providers=["CPUExecutionProvider"])
+        return _session(self.fitted.graphs["user_tower"])
+
+
+def _session(graph: bytes) -> ort.InferenceSession:
+    """One thread: a tower is a few small products, and a pool that spins a session takes cores from other calls."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _balanced(model: TwoTower, dataset: Dataset, seed: int) -> State:
