@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/lamplighter demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not benchmark"
 
 test-all: .venv/ready
 	$(BIN)/python -m pytest -m "not benchmark"
