@@ -2,9 +2,10 @@
 
 from storage.releases.audit import AUDIT, Entry
 from storage.releases.pointer import CURRENT, Pointer
+from storage.releases.promotion import Promotion
 from storage.releases.release import Release, as_json
 from storage.releases.retention import PINS, Swept
-from storage.releases.store import Promotion, ReleaseStore
+from storage.releases.store import ReleaseStore
 
 __all__ = [
     "AUDIT",

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from retrieval.errors import ArtifactError, ReleaseError
@@ -14,19 +14,11 @@ from storage.refs import Ref, digest_of, digest_of_bytes
 from storage.releases.audit import AUDIT, Change, Entry, read_trail, write_entry
 from storage.releases.places import Conflict, Fill, place_of
 from storage.releases.pointer import CURRENT, Pointer
+from storage.releases.promotion import Promotion, settled
 from storage.releases.release import Release, read_release
 from storage.releases.retention import PINS, Pins, Swept, sweep
 
 _NEWEST = 5
-_HELD = {"hold": "the gate held it", "refuse": "it was refused"}
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """Whether a release is live, and why it is or is not."""
-
-    is_live: bool
-    reason: str
 
 
 class ReleaseStore:
@@ -177,8 +169,7 @@ class ReleaseStore:
     ) -> Promotion:
         """Make a verified release the live one, unless a rule keeps it from that.
 
-        It never moves `current` to an earlier day. A release that the gate held needs a person: `approved`, or one who
-        does it `by_hand`, which also ends the hold of a former rollback and asks not what it was compared with.
+        A release that the gate held needs a person: `approved`, or one who does it `by_hand`; see `promotion`.
 
         Raises:
             ReleaseError: when it is torn, was refused by an acceptance test, or somebody else moved `current` at the
@@ -186,22 +177,11 @@ class ReleaseStore:
         """
         start = time.monotonic()
         release = self.verify(id_)
-        if by_hand:
-            release.require_sound()
-        elif release.decision == "refuse" or (release.decision == "hold" and not approved):
-            return Promotion(False, f"{_HELD[release.decision]}: {' '.join(release.reasons)}")
         pointer, tag = self._pointed()
-        if pointer is not None:
-            if pointer.release == id_ and not (by_hand and pointer.held):
-                return Promotion(True, "it is live already")
-            if pointer.held and not by_hand:
-                cure = f"`lamplighter releases promote {id_}` ends that"
-                return Promotion(False, f"a person went back to {pointer.release}, which is held; {cure}")
-            if (live := self.get(pointer.release)).day > release.day:
-                return Promotion(False, f"the live release {live.id} is of a later day")
-        if not by_hand and (beside := pointer.release if pointer else None) != release.compared_with:
-            former = release.compared_with or "none"
-            return Promotion(False, f"{beside} is live now, it was compared with {former}; run its night again")
+        live = self.get(pointer.release) if pointer else None
+        found = settled(release, pointer, live, by_hand=by_hand, approved=approved)
+        if found is not None:
+            return found
         self._move(release, "promote", pointer, tag, held=False, at=_later(at, start), who=who, why=why)
         return Promotion(True, "it became live")
 

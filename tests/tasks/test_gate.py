@@ -105,6 +105,7 @@ def test_a_night_approved_beforehand_is_live_though_the_gate_holds_it(wide_place
     approved = run(wide_place, wide_place.last_day, approve=True)
     assert approved.release.id == held.release.id
     assert approved.is_live
+    assert run(wide_place, wide_place.last_day).is_live, "run again without a word it stays what it is"
     assert "approved beforehand" in ReleaseStore(wide_place.lake.releases).trail()[-1].why
 
 
