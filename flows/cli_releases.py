@@ -165,7 +165,8 @@ def audit(lake: Lake = None, releases: Releases = None, json: Json = False) -> N
         console.print_json(found)
         return
     columns = ("at", "who", "change", "from", "to", "held", "done", "why")
-    console.print_table(f"Changes in {store.uri}", columns, [[entry[name] for name in columns] for entry in found])
+    rows = [[entry["at"][:19], *(entry[name] for name in columns[1:])] for entry in found]
+    console.print_table(f"Changes in {store.uri}", columns, rows)
 
 
 def _now() -> dt.datetime:

@@ -34,7 +34,7 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, default=str, indent=1) + "\n")
 
 
-IDS = ("id", "item", "item_id", "parent")
+IDS = ("id", "item", "item_id", "parent", "from", "to")
 """Columns that people copy from."""
 
 
