@@ -281,7 +281,14 @@ class ReleaseStore:
 
     def _pointed(self) -> tuple[Pointer | None, str | None]:
         tagged = self.place.read_tagged(CURRENT)
-        return self._parse(tagged), tagged[1] if tagged else None
+        while True:
+            try:
+                return self._parse(tagged), tagged[1] if tagged else None
+            except ReleaseError:
+                again = self.place.read_tagged(CURRENT)
+                if again == tagged:  # otherwise it was replaced while it was sent, which not every server keeps apart
+                    raise
+                tagged = again
 
     def _parse(self, tagged: tuple[bytes, str] | None) -> Pointer | None:
         return Pointer.parse(tagged[0], f"{self.uri}/{CURRENT}") if tagged else None
