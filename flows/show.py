@@ -11,6 +11,7 @@ from flows.status import release_as_json
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY
 from storage.reader import named, read_display, read_snapshot
+from tasks.checks import Judged
 from tasks.ingest import Ingested
 
 
@@ -61,13 +62,12 @@ def show_night(result: NightResult) -> None:
         f"{ahead['n_items']:,} items with {ahead['similar_k']} alike"
     )
     console.scores_table(f"Quality on {found['day']}, which no model has seen", found["scores"])
-    _show_judgement(result)
+    _show_judgement(found, result.judged)
     console.out.print(f"report    {found['report']}", soft_wrap=True)
 
 
-def _show_judgement(result: NightResult) -> None:
+def _show_judgement(found: dict[str, Any], judged: Judged) -> None:
     """What the gate saw of everybody, and every test that failed."""
-    found, judged = night_as_json(result), result.judged
     general = [d for d in found["differences"] if (d["of"], d["segment"]) == (BLEND, EVERYBODY)]
     if general:
         change = "{mean:+.4f} ({low:+.4f} to {high:+.4f})"

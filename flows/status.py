@@ -56,6 +56,9 @@ def _few(days: list[str]) -> str | int:
     return f"{len(days)} ({', '.join(days[-5:])})" if days else 0
 
 
+SHOWN = ("id", "is_live", "decision", "day", "recipe", "parent", "compared_with", "digest", "n_bytes", "report")
+
+
 def release_as_json(release: Release, folder: Path, *, is_live: bool) -> dict[str, Any]:
     """A release with its scores and the quality of its indexes."""
     indexes = {
@@ -73,23 +76,7 @@ def release_as_json(release: Release, folder: Path, *, is_live: bool) -> dict[st
 
 def show_release(found: dict[str, Any]) -> None:
     """One release in a few lines and a table."""
-    console.print_facts(
-        {
-            name: found[name]
-            for name in (
-                "id",
-                "is_live",
-                "decision",
-                "day",
-                "recipe",
-                "parent",
-                "compared_with",
-                "digest",
-                "n_bytes",
-                "report",
-            )
-        }
-    )
+    console.print_facts({name: found[name] for name in SHOWN})
     for reason in found["facts"]["reasons"]:
         console.out.print(f"why            {reason}", soft_wrap=True)
     for source, quality in found["indexes"].items():

@@ -102,8 +102,10 @@ def compare_sources(
     config: GateConfig,
     rng: np.random.Generator,
 ) -> list[Difference]:
-    """The recall@100 of every source that both systems have."""
-    names = [name for name in candidate if name in live and len(holdout.targets)]
+    """The recall@100 of every source that both systems have; none where nobody chose anything."""
+    if not len(holdout.targets):
+        return []
+    names = [name for name in candidate if name in live]
     n_items = len(holdout.queries.eligible)
     columns = [_recall(live[name], candidate[name], holdout.targets, n_items) for name in names]
     changes = _paired(columns, config.n_resamples, config.confidence, rng)
@@ -174,20 +176,17 @@ def _only(targets: Ragged, kept: Bool[np.ndarray, " items"]) -> Ragged:
 
 
 def _difference(column: Column, of: str, change: Estimate) -> Difference:
-    n = int(column.counts.sum())
-    live, candidate = (float(values[column.counts].mean()) if n else 0.0 for values in (column.live, column.candidate))
-    return Difference(column.metric, of, column.segment, n, live, candidate, change)
+    live, candidate = (float(values[column.counts].mean()) for values in (column.live, column.candidate))
+    return Difference(column.metric, of, column.segment, int(column.counts.sum()), live, candidate, change)
 
 
 def _paired(columns: list[Column], n_resamples: int, confidence: float, rng: np.random.Generator) -> list[Estimate]:
-    """The mean change of each column over the users it is defined for, and its percentile interval."""
+    """The mean change of each column over the users it is defined for, one at least, and its percentile interval."""
     if not columns:
         return []
     masks = np.stack([column.counts for column in columns], axis=1).astype(np.float64)
     gains = np.stack([column.candidate - column.live for column in columns], axis=1) * masks
-    means = gains.sum(0) / np.maximum(masks.sum(0), 1)
-    if not masks.any(0).all():
-        raise ValueError("a column is defined for nobody, so there is no interval of its change")
+    means = gains.sum(0) / masks.sum(0)
     drawn = []
     for start in range(0, n_resamples, CHUNK):
         weights = rng.poisson(1.0, (min(CHUNK, n_resamples - start), len(gains))).astype(np.float64)

@@ -18,7 +18,7 @@ SWITCH_SECONDS = 0.0005
 def beside_calls(work: Callable[[], T]) -> T:
     """Do some work in a thread of its own that takes what calls leave: of the cores, and of the interpreter.
 
-    Reading a release made the slowest of a hundred calls 2.2 to 2.4 times as slow as at rest; so it is 1.6 to 1.7.
+    The slowest of a hundred calls is then less than twice as slow as at rest (docs/experiments.md).
     """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(min(usual, SWITCH_SECONDS))

@@ -19,7 +19,7 @@ from retrieval.comparison import (
     vanished,
 )
 from retrieval.dataset import day_number
-from retrieval.domain import Candidates, Dataset
+from retrieval.domain import Candidates, Dataset, Histories
 from retrieval.errors import LamplighterError
 from retrieval.evaluation import Holdout
 from retrieval.recommender import Snapshot, answer
@@ -52,16 +52,20 @@ def compare(night: Night, prepared: Ref, scored: Ref, live: Release | None) -> R
         continuity: list[Check] = []
         gate = judge_floors(_served_scores(night, scored), recipe.gate, night.day)
         if live is not None:
+            released = night.store.fetch(
+                live.id, without=BATCH
+            )  # a line that fails is no judgement: the night may try again
             try:
-                snapshot = read_snapshot(night.store.fetch(live.id, without=BATCH))
+                snapshot = read_snapshot(released)
             except LamplighterError as error:
                 gate.append(cannot_be_asked(live.id, str(error), night.day))
             else:
-                differences, readings = _beside(night, prepared, scored, snapshot)
+                dataset = read_dataset(prepared, night.day)
+                differences, readings = _beside(night, dataset, read_held_out(prepared), scored, snapshot)
                 continuity = judge_readings(readings, recipe.acceptance, recipe.index, night.day)
                 gate += judge_differences(differences, recipe.gate, night.day)
                 gate += judge_sources(recipe.sources, snapshot.sources, night.day)
-                gate += judge_segments(recipe.gate.segments, _attributes(prepared, night), night.day)
+                gate += judge_segments(recipe.gate.segments, _attributes(dataset), night.day)
         (folder / DIFFERENCES).write_text(json.dumps([asdict(found) for found in differences], indent=1))
         write_checks(folder, {"acceptance": continuity, "gate": gate})
         return {"n_differences": len(differences), "n_failed": sum(not c.passed for c in [*continuity, *gate])}
@@ -81,9 +85,11 @@ def _served_scores(night: Night, scored: Ref) -> dict[str, float]:
     }
 
 
-def _beside(night: Night, prepared: Ref, scored: Ref, live: Snapshot) -> tuple[list[Difference], list[Reading]]:
-    recipe, dataset = night.recipe, read_dataset(prepared, night.day)
-    everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
+def _beside(
+    night: Night, dataset: Dataset, held_out: Histories, scored: Ref, live: Snapshot
+) -> tuple[list[Difference], list[Reading]]:
+    recipe = night.recipe
+    everything = Holdout.of(dataset, held_out, recipe.evaluation.max_users, recipe.seed)
     holdout = everything.both()[recipe.serving.pairs]
     ours, theirs = read_answers(scored, recipe.sources), _asked(live, dataset, holdout)
     rng = generator(recipe.seed, "gate")
@@ -117,9 +123,9 @@ def _groups(night: Night, dataset: Dataset, holdout: Holdout) -> Groups:
     )
 
 
-def _attributes(prepared: Ref, night: Night) -> set[str]:
+def _attributes(dataset: Dataset) -> set[str]:
     """What users' attributes are called."""
-    names = read_dataset(prepared, night.day).people.feature_names.ids.to_pylist()
+    names = dataset.people.feature_names.ids.to_pylist()
     return {name.partition("=")[0] for name in names}
 
 

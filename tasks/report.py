@@ -12,7 +12,7 @@ from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
 from retrieval.errors import ReleaseError
 from retrieval.pages import CheckResult, RowCounts
-from retrieval.recommender import Snapshot, serving_dataset
+from retrieval.recommender import Snapshot
 from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
 from storage.bundle import REPORT, SCORES
@@ -20,7 +20,7 @@ from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
 from tasks.ingest import Ingested
-from tasks.prepare import read_dataset, read_held_out
+from tasks.prepare import read_held_out, read_serving
 from tasks.publish import Parts
 from tasks.run import Night, code_digest, stage
 from validation.reasons import REASONS
@@ -113,8 +113,7 @@ def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
 
 def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], list[SampleItem], list[SampleItem]]:
     """A few of the day's users and items drawn by the recipe's seed, and fresh items, with what readers would get."""
-    recipe, learnt, today = night.recipe, read_dataset(parts.prepared, night.day), read_held_out(parts.prepared)
-    dataset = serving_dataset(learnt.catalogue, learnt.people, learnt.histories, today, day_number(night.day))
+    recipe, dataset, today = night.recipe, read_serving(parts.prepared, night.day), read_held_out(parts.prepared)
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
     recommender = Snapshot(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")

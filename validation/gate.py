@@ -52,7 +52,7 @@ def judge_differences(differences: Sequence[Difference], config: GateConfig, day
 def judge_segments(named: Sequence[str], known: Collection[str], day: dt.date) -> list[Check]:
     """A warning for each attribute that the recipe names and no user has."""
     return [
-        _warning(f"segment {name}", "users who have this attribute", "none", "at least 1", _NOBODY, day)
+        _check(f"segment {name}", "users who have this attribute", "none", "at least 1", _NOBODY, day)
         for name in named
         if name not in known
     ]
@@ -68,7 +68,7 @@ def judge_sources(ours: Collection[str], live: Collection[str], day: dt.date) ->
         ", ".join(sorted(ours)),
         f"{', '.join(sorted(live))}, as in the live one",
     )
-    return [_warning(*found, "If the recipe was changed on purpose, nothing.", day)]
+    return [_check(*found, "If the recipe was changed on purpose, nothing.", day)]
 
 
 def judge_floors(values: Mapping[str, float], config: GateConfig, day: dt.date) -> list[Check]:
@@ -112,17 +112,17 @@ def _check_loss(difference: Difference, config: GateConfig, day: dt.date) -> Che
 
 def cannot_be_asked(live: str, why: str, day: dt.date) -> Check:
     """What holds a candidate that there is nothing to compare with, although a release is live."""
-    found = _warning("live release", "the live release answers", f"{live} does not: {why}", "an answer", _UNASKED, day)
+    found = _check("live release", "the live release answers", f"{live} does not: {why}", "an answer", _UNASKED, day)
     return replace(found, severity="block")
 
 
 def _enough(n_users: int, config: GateConfig, day: dt.date) -> Check:
     least = f"at least {config.min_users:,}"
-    found = _warning("enough users", "users who chose something on the day", f"{n_users:,}", least, _FEW, day)
+    found = _check("enough users", "users who chose something on the day", f"{n_users:,}", least, _FEW, day)
     return replace(found, passed=n_users >= config.min_users, severity="warn" if n_users else "block")
 
 
-def _warning(rule: str, meaning: str, observed: str, expected: str, cure: str, day: dt.date) -> Check:
+def _check(rule: str, meaning: str, observed: str, expected: str, cure: str, day: dt.date) -> Check:
     about = "the live release"
     return Check("release", day, about, rule, meaning, "warn", False, observed, expected, cure)
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from retrieval.errors import ReleaseError
 from storage.refs import digest_of
+from storage.releases.places import Place
 
 CURRENT = "CURRENT.json"
 
@@ -52,3 +53,22 @@ class Pointer:
 
     def with_removing(self, ids: tuple[str, ...]) -> Self:
         return replace(self, removing=ids, nonce=uuid.uuid4().hex)
+
+
+def read_pointer(place: Place) -> tuple[Pointer | None, str | None]:
+    """The pointer of a place with its tag, None before the first.
+
+    Raises:
+        ReleaseError: when it is damaged: the same bytes came twice. A server that does not keep apart what it sends and
+            what replaces it meanwhile sends pieces of both, but not the same ones again.
+    """
+    tagged = place.read_tagged(CURRENT)
+    while tagged is not None:
+        try:
+            return Pointer.parse(tagged[0], f"{place.uri}/{CURRENT}"), tagged[1]
+        except ReleaseError:
+            again = place.read_tagged(CURRENT)
+            if again == tagged:
+                raise
+            tagged = again
+    return None, None

@@ -13,7 +13,7 @@ from storage.manifest import MANIFEST
 from storage.refs import Ref, digest_of, digest_of_bytes
 from storage.releases.audit import AUDIT, Change, Entry, read_trail, write_entry
 from storage.releases.places import Conflict, Fill, place_of
-from storage.releases.pointer import CURRENT, Pointer
+from storage.releases.pointer import CURRENT, Pointer, read_pointer
 from storage.releases.promotion import Promotion, settled
 from storage.releases.release import Release, read_release
 from storage.releases.retention import PINS, Pins, Swept, sweep
@@ -67,7 +67,7 @@ class ReleaseStore:
 
     def pointer(self) -> Pointer | None:
         """The pointer to the live release, None before the first."""
-        return self._pointed()[0]
+        return read_pointer(self.place)[0]
 
     def current_id(self) -> str | None:
         """The id of the live release, None before the first."""
@@ -177,7 +177,7 @@ class ReleaseStore:
         """
         start = time.monotonic()
         release = self.verify(id_)
-        pointer, tag = self._pointed()
+        pointer, tag = read_pointer(self.place)
         live = self.get(pointer.release) if pointer else None
         found = settled(release, pointer, live, by_hand=by_hand, approved=approved)
         if found is not None:
@@ -194,14 +194,14 @@ class ReleaseStore:
             ReleaseError: when there is none, it is torn, or somebody else moved `current` at the same time.
         """
         start = time.monotonic()
-        tagged = self.place.read_tagged(CURRENT)
         try:
-            pointer = self._parse(tagged)
+            pointer, tag = read_pointer(self.place)
         except ReleaseError:
             if to is None:
                 raise
-            pointer = None  # a damaged pointer is what naming a release mends
-        if tagged is None:
+            tagged = self.place.read_tagged(CURRENT)  # a damaged pointer is what naming a release mends
+            pointer, tag = None, tagged[1] if tagged else None
+        if tag is None:
             self.current()
         target = to or self.former_id()
         if target is None:
@@ -210,7 +210,6 @@ class ReleaseStore:
             )
         release = self.verify(target)
         release.require_sound()
-        tag = tagged[1] if tagged else None
         self._move(release, "rollback", pointer, tag, held=hold, at=_later(at, start), who=who, why=why)
         return release
 
@@ -246,7 +245,7 @@ class ReleaseStore:
         Raises:
             Conflict: when somebody moved the pointer at the same time.
         """
-        pointer, tag = self._pointed()
+        pointer, tag = read_pointer(self.place)
         if pointer is None or pointer.removing == ids:
             return
         if pointer.release in ids:
@@ -278,20 +277,6 @@ class ReleaseStore:
                 f"release {release.id} did not become live: somebody else moved {self.uri}/{CURRENT} at the same time, "
                 "and nothing was changed. See `lamplighter releases audit`, then run the same command again."
             ) from None
-
-    def _pointed(self) -> tuple[Pointer | None, str | None]:
-        tagged = self.place.read_tagged(CURRENT)
-        while True:
-            try:
-                return self._parse(tagged), tagged[1] if tagged else None
-            except ReleaseError:
-                again = self.place.read_tagged(CURRENT)
-                if again == tagged:  # otherwise it was replaced while it was sent, which not every server keeps apart
-                    raise
-                tagged = again
-
-    def _parse(self, tagged: tuple[bytes, str] | None) -> Pointer | None:
-        return Pointer.parse(tagged[0], f"{self.uri}/{CURRENT}") if tagged else None
 
     def _folders(self) -> list[str]:
         return [name for name in self.place.names() if name not in {CURRENT, AUDIT, PINS}]
