@@ -48,7 +48,7 @@ def report(night: Night, parts: Parts, judged: Judged, ingested: Ingested, secon
 def _describe(
     night: Night, parts: Parts, judged: Judged, ingested: Ingested, seconds: Mapping[str, float]
 ) -> NightReport:
-    facts = parts.facts()
+    facts = parts.facts() | judged.facts()
     counts = {name: value for name in ("prepare", "encode") for name, value in facts[name].items()}
     quality = [value for name, value in facts.items() if name.startswith("index")]
     id_ = parts.release_id(night, judged)
