@@ -22,10 +22,10 @@ def export(module: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, dict
     with _quietly():
         program = torch.onnx.export(
             module.eval(),
-            tuple(inputs.values()),
+            kwargs=inputs,
             input_names=list(inputs),
             output_names=[output],
-            dynamic_shapes=tuple(shapes.values()),
+            dynamic_shapes=shapes,
             dynamo=True,
             opset_version=20,
             external_data=False,

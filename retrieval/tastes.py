@@ -11,6 +11,8 @@ from retrieval.domain import DAY, Histories, Ragged
 
 FORGOTTEN = 6
 """Half-lives after which an event counts no more: it would weigh less than 1 in 64."""
+N_COUNTS = 2
+"""Numbers that say how much a user has done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Tastes:
     features: tuple[sp.csr_array, ...]
     """Weights of item features, one matrix a half-life."""
     items: sp.csr_array
-    """Weights of the items themselves, by the longest half-life."""
+    """Weights of the items themselves: all users by the first half-life, then all by the next, and so on."""
     profile: sp.csr_array
     """The users' own features, evenly weighted."""
     counts: Float32[np.ndarray, "users counts"]
@@ -68,7 +70,7 @@ def read_tastes(
     counts = np.log1p(np.stack([np.diff(histories.offsets), n_recent], axis=1)) / 3 - 1
     return Tastes(
         tuple(features.chosen(bag) for bag in by_half_life),
-        _damped(by_half_life[0], np.zeros(n_items, np.int32)),
+        _damped(sp.vstack(by_half_life, format="csr"), np.zeros(n_items, np.int32)),
         sp.csr_array((ones, profile.values, profile.offsets), (n_users, n_profile)),
         counts.astype(np.float32),
     )

@@ -52,11 +52,13 @@ class Trends:
         middle = len(self.half_lives) // 2
         return self.counts[middle] * np.float32(1 - 0.5 ** (1 / self.half_lives[middle]))
 
-    def features(self) -> Float32[np.ndarray, "items features"]:
+    def features(
+        self, items: Int64[np.ndarray, " items"] | slice = slice(None)
+    ) -> Float32[np.ndarray, "items features"]:
         """Rates of choices and of first choices over each span, as logarithms and square roots, and log age in days."""
         spans = np.asarray(self.half_lives + self.half_lives, np.float32)[:, None]
-        rates = self.counts * (1 - 0.5 ** (1 / spans)) + FLOOR
-        age = np.log1p(np.clip(self.day - self.first_seen, 0, 365)) / 2
+        rates = self.counts[:, items] * (1 - 0.5 ** (1 / spans)) + FLOOR
+        age = np.log1p(np.clip(self.day - self.first_seen[items], 0, 365)) / 2
         return np.ascontiguousarray(np.concatenate([np.log(rates), np.sqrt(rates), age[None]]).T, dtype=np.float32)
 
 

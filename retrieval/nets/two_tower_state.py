@@ -1,12 +1,14 @@
 """A trained two-tower as plain values: tables as arrays, towers as ONNX graphs; and back into a model to train on."""
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
-from retrieval.domain import UNKNOWN, Dataset, State
+from retrieval.domain import UNKNOWN, Catalogue, Dataset, Ragged, State
 from retrieval.export import check_parity, export, run_graph
-from retrieval.nets.two_tower import TwoTower
+from retrieval.nets.two_tower import Sizes, TwoTower
+from retrieval.tastes import N_COUNTS, ItemFeatures
 from retrieval.vocabulary import Vocabulary
 
 ITEM_TOWER, USER_TOWER = "item_tower", "user_tower"
@@ -22,10 +24,14 @@ ROWS_OF = {
 def to_state(model: TwoTower, dataset: Dataset, losses: list[float], *, is_warm: bool) -> State:
     """Tables, towers and the names of the tables' rows."""
     model.eval()
-    features, fields = dataset.catalogue.features, dataset.catalogue.feature_fields()
+    known = features_of(dataset.catalogue, model.sizes.n_item_features)
     arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    arrays["balance"] = np.ones(model.item_tower.width, np.float32)
-    arrays |= {"features.offsets": features.offsets, "features.values": features.values, "features.fields": fields}
+    arrays["balance"] = np.ones(model.sizes.width, np.float32)
+    arrays |= {
+        "features.offsets": known.matrix.indptr.astype(np.int64),
+        "features.values": known.matrix.indices.astype(np.int32),
+        "features.fields": known.fields,
+    }
     graphs, difference = _graphs(model)
     newest = losses[-10:]
     facts: dict[str, object] = {
@@ -34,7 +40,14 @@ def to_state(model: TwoTower, dataset: Dataset, losses: list[float], *, is_warm:
         "warm": is_warm,
         "onnx_error": difference,
     }
-    return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset).items()})
+    return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset, model.sizes).items()})
+
+
+def features_of(catalogue: Catalogue, n_features: int) -> ItemFeatures:
+    """The features that a model looks at: those of the catalogue, or none."""
+    if n_features:
+        return ItemFeatures.of(catalogue.features, catalogue.feature_fields())
+    return ItemFeatures.of(Ragged.empty(len(catalogue)), np.zeros(1, np.int32))
 
 
 def fits(model: TwoTower, warm: State) -> bool:
@@ -59,7 +72,7 @@ def carry_over(model: TwoTower, dataset: Dataset, warm: State) -> None:
         if names is None:
             tensor.copy_(former)
             continue
-        rows = Vocabulary(warm.strings[names], names).rows(_vocabularies(dataset)[names].ids)
+        rows = Vocabulary(warm.strings[names], names).rows(_vocabularies(dataset, model.sizes)[names].ids)
         known = rows != UNKNOWN
         tensor[torch.from_numpy(np.flatnonzero(known))] = former[torch.from_numpy(rows[known]).long()].to(tensor.device)
 
@@ -69,10 +82,12 @@ def _rows_of(name: str) -> str | None:
     return ROWS_OF.get(name, "item_features" if name.startswith("tables.chosen_feature") else None)
 
 
-def _vocabularies(dataset: Dataset) -> dict[str, Vocabulary]:
+def _vocabularies(dataset: Dataset, sizes: Sizes) -> dict[str, Vocabulary]:
+    """What the tables have a row for; nothing where the model does not look."""
+    none = Vocabulary(pa.array([], pa.string()), "nothing")
     return {
-        "items": dataset.catalogue.ids,
-        "item_features": dataset.catalogue.feature_names,
+        "items": dataset.catalogue.ids if sizes.n_items else none,
+        "item_features": dataset.catalogue.feature_names if sizes.n_item_features else none,
         "user_features": dataset.people.feature_names,
     }
 
@@ -83,25 +98,26 @@ def _graphs(model: TwoTower) -> tuple[dict[str, bytes], float]:
     Raises:
         ModelError: when a graph does not do what the module does.
     """
-    draw = torch.Generator().manual_seed(0)
-    dim, n_trends = model.item_tower.text.out_features, model.item_tower.worth.in_features
-    item_inputs = {
-        "bag": torch.randn(5, dim, generator=draw),
-        "text": torch.randn(5, model.item_tower.text.in_features, generator=draw),
-        "trends": torch.randn(5, n_trends, generator=draw),
-    }
-    user_inputs = {
-        "bag": torch.randn(5, dim, generator=draw),
-        "counts": torch.randn(5, model.user_tower.counts.in_features, generator=draw),
-        "weekday": torch.arange(5),
-    }
+    draw, sizes = torch.Generator().manual_seed(0), model.sizes
+
+    def random(width: int) -> Tensor:
+        return torch.randn(5, width, generator=draw)
+
+    item_inputs = {"bag": random(sizes.dim)}
+    if sizes.text_dim:
+        item_inputs["text"] = random(sizes.text_dim)
+    if sizes.n_trends:
+        item_inputs["trends"] = random(sizes.n_trends)
+    user_inputs = {"bag": random(sizes.dim), "counts": random(N_COUNTS), "weekday": torch.arange(5)}
+    if sizes.n_items:
+        user_inputs["items"] = torch.randn(sizes.n_spans, 5, sizes.dim, generator=draw)
     graphs, differences = {}, []
     towers: tuple[tuple[str, torch.nn.Module, dict[str, Tensor]], ...] = (
         (ITEM_TOWER, model.item_tower, item_inputs),
         (USER_TOWER, model.user_tower, user_inputs),
     )
     for name, tower, inputs in towers:
-        graphs[name] = export(tower, inputs, {key: {0: "rows"} for key in inputs}, f"{name}_vector")
+        graphs[name] = export(tower, inputs, {key: {int(key == "items"): "rows"} for key in inputs}, f"{name}_vector")
         with torch.no_grad():
             expected = tower(**inputs).numpy()
         found = run_graph(graphs[name], {key: value.numpy() for key, value in inputs.items()})

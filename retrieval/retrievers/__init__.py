@@ -6,11 +6,19 @@ from pydantic import Field
 
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
-from retrieval.retrievers.two_tower import TwoTowerConfig
+from retrieval.retrievers.sequence_tower import SequenceTowerConfig
+from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTowerConfig
 
-AnyFamily = Annotated[PopularConfig | ItemKnnConfig | TwoTowerConfig, Field(discriminator="kind")]
-FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | TwoTowerConfig], ...] = (
+AnyFamily = Annotated[
+    PopularConfig | ItemKnnConfig | TwoTowerConfig | ContentTwoTowerConfig | SequenceTowerConfig,
+    Field(discriminator="kind"),
+]
+FAMILIES: tuple[
+    type[PopularConfig | ItemKnnConfig | TwoTowerConfig | ContentTwoTowerConfig | SequenceTowerConfig], ...
+] = (
     PopularConfig,
     ItemKnnConfig,
     TwoTowerConfig,
+    ContentTwoTowerConfig,
+    SequenceTowerConfig,
 )

@@ -1,7 +1,7 @@
 """Two towers that meet in an inner product: ids, content and trends on one side, histories on the other.
 
-Unknown items are placed by their text, topics and attributes; unknown users by what little they have done. Ids are
-dropped at random in training, so that an item without one still has a meaning.
+Unknown items are placed by their text, topics and attributes; unknown users by what little they have done, and by their
+attributes and context. Ids are dropped at random in training, so that an item without one still has a meaning.
 Source: candidate-generation seed, "The two-tower model"; losses and sampling in `retrieval/losses.py`.
 """
 
@@ -15,9 +15,11 @@ from jaxtyping import Float32
 from pydantic import Field, PositiveFloat
 
 from retrieval.domain import Dataset, Queries, Ragged, State
+from retrieval.lengths import equally_long, zero_added
 from retrieval.queries import ask
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import generator
+from retrieval.sessions import session_of
 from retrieval.tastes import ItemFeatures, Tastes, read_tastes
 from retrieval.trends import Trends
 
@@ -26,10 +28,14 @@ BALANCE = "balance"
 N_BALANCED = 2000
 
 
-class TwoTowerConfig(FamilyConfig):
-    """Sampled softmax with mixed negatives and log Q, one step a day in order of time."""
+Input = Literal["ids", "content", "trends"]
 
-    kind: Literal["two_tower"] = "two_tower"
+
+class TowersConfig(FamilyConfig):
+    """Sampled softmax with mixed negatives and log Q, days in order of time."""
+
+    inputs: tuple[Input, ...] = Field(default=("ids", "content", "trends"), min_length=1)
+    """What the towers know of an item: who it is; its text, topics and attributes; how often it is chosen lately."""
     dim: int = Field(default=64, ge=4)
     """Numbers that carry taste; trends and worth come on top."""
     pairs: Literal["new", "all"] = "new"
@@ -50,6 +56,17 @@ class TwoTowerConfig(FamilyConfig):
     """Where the learnt temperature starts."""
     id_dropout: float = Field(default=0.3, ge=0, lt=1)
     """How often an item is shown without its id."""
+    log_q: float = Field(default=1.0, ge=-1, le=1)
+    """How much of log Q is taken off a sampled score: 1 is right, 0 leaves popular items punished; -1, the sign that
+    is easily got wrong, is here to be measured."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the days, when there is no former model."""
+    max_pairs: int = Field(default=8192, ge=1)
+    """Pairs of one step, about: days with more are learnt in several."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the numbers of a user's history that are left out in training."""
+    history_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """How often a user's whole history is hidden in training, so that attributes and context alone have a meaning."""
     min_history: int = Field(default=20, ge=0)
     """Users with fewer events before the day are not learnt from."""
     user_damping: float = Field(default=0.5, ge=0, le=1)
@@ -58,6 +75,10 @@ class TwoTowerConfig(FamilyConfig):
     """Histories are read once over each, long first."""
     trend_half_lives_days: tuple[PositiveFloat, ...] = Field(default=(1.0, 3.0, 7.0, 28.0, 120.0), min_length=1)
     """Items' rates of choice are read over each."""
+
+    def looks_at(self, what: Input) -> bool:
+        """Whether the towers know this of an item."""
+        return what in self.inputs
 
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "TwoTower":
         from retrieval.training import fit_two_tower  # torch: only where something is trained
@@ -69,11 +90,24 @@ class TwoTowerConfig(FamilyConfig):
         return TwoTower(self, state)
 
 
+class TwoTowerConfig(TowersConfig):
+    """Towers that know an item by its id, by its content and by how it has been doing."""
+
+    kind: Literal["two_tower"] = "two_tower"
+
+
+class ContentTwoTowerConfig(TowersConfig):
+    """The same towers without ids: an item is what it says of itself, from its first day on."""
+
+    kind: Literal["content_two_tower"] = "content_two_tower"
+    inputs: tuple[Input, ...] = Field(default=("content",), min_length=1)
+
+
 @dataclass(frozen=True)
 class TwoTower:
     """The fitted towers in ONNX Runtime, their tables as arrays."""
 
-    config: TwoTowerConfig
+    config: TowersConfig
     fitted: State
 
     @property
@@ -81,38 +115,31 @@ class TwoTower:
         return len(self.fitted.arrays["features.offsets"]) - 1
 
     def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
-        """Vectors of equal length: one more number makes up what each is short of the longest.
+        """Vectors of equal length, whose order by inner product a graph built for angles finds.
 
-        With a zero there in every query the order by inner product stays the same, and a graph built for angles
-        finds it. Source: Bachrach et al., RecSys 2014, the reduction of inner products to angles.
         Each number is scaled by what queries make of it, and queries by the inverse: without that the trends, which
         differ much and weigh little, would rule the graph (recall at 300 of .97 instead of .998).
         """
-        assert dataset.text_vectors is not None
-        catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
-        trends = Trends.before(dataset.histories, len(catalogue), catalogue.first_seen, spans, dataset.day).features()
-        texts, tower, parts = np.asarray(dataset.text_vectors), self._item_tower, []
-        for start in range(0, len(catalogue), BATCH):
-            part = slice(start, min(start + BATCH, len(catalogue)))
-            bag = self._table("tables.item.weight")[part] + self._features.matrix[part] @ self._table(
-                "tables.item_feature.weight"
-            )
-            feed = {"bag": bag, "text": texts[catalogue.text_rows[part]], "trends": trends[part]}
-            parts.append(tower.run(None, feed)[0])
-        vectors = np.concatenate(parts) * self._table(BALANCE)
-        squares = (vectors.astype(np.float64) ** 2).sum(axis=1)
-        return np.concatenate([vectors, np.sqrt(squares.max() - squares)[:, None]], axis=1).astype(np.float32)
+        trends, parts = self._trends(dataset), []
+        for start in range(0, len(dataset.catalogue), BATCH):
+            part = slice(start, min(start + BATCH, len(dataset.catalogue)))
+            parts.append(self._item_tower.run(None, self._feed_of_items(dataset, trends, part))[0])
+        return equally_long(np.concatenate(parts) * self._table(BALANCE))
 
     def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
         tastes = self._read(queries)
-        bag = tastes.items @ self._table("tables.chosen_item.weight")
-        bag = bag + tastes.profile @ self._table("tables.user_feature.weight")
+        bag = tastes.profile @ self._table("tables.user_feature.weight")
         for span, chosen in enumerate(tastes.features):
             bag = bag + chosen @ self._table(f"tables.chosen_feature.{span}.weight")
-        weekday = np.full(len(queries), queries.day % 7, np.int64)
-        feed = {"bag": bag.astype(np.float32), "counts": tastes.counts, "weekday": weekday}
-        vectors = self._user_tower.run(None, feed)[0] / self._table(BALANCE)
-        return np.concatenate([vectors, np.zeros((len(vectors), 1), np.float32)], axis=1)
+        feed = {
+            "bag": bag.astype(np.float32),
+            "counts": tastes.counts,
+            "weekday": np.full(len(queries), queries.day % 7, np.int64),
+        }
+        if self.config.looks_at("ids"):
+            items = tastes.items @ self._table("tables.chosen_item.weight")
+            feed["items"] = items.reshape(len(tastes.features), len(queries), self.config.dim).astype(np.float32)
+        return zero_added(self._user_tower.run(None, feed)[0] / self._table(BALANCE))
 
     def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
         """Taste alone: an item is not like another for being as popular."""
@@ -122,6 +149,26 @@ class TwoTower:
 
     def state(self) -> State:
         return self.fitted
+
+    def _trends(self, dataset: Dataset) -> Float32[np.ndarray, "items trends"] | None:
+        if not self.config.looks_at("trends"):
+            return None
+        catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
+        return Trends.before(dataset.histories, len(catalogue), catalogue.first_seen, spans, dataset.day).features()
+
+    def _feed_of_items(self, dataset: Dataset, trends: np.ndarray | None, part: slice) -> dict[str, np.ndarray]:
+        """What the item tower wants of some items."""
+        bag = np.zeros((part.stop - part.start, self.config.dim), np.float32)
+        feed = {"bag": bag}
+        if self.config.looks_at("ids"):
+            bag += self._table("tables.item.weight")[part]
+        if self.config.looks_at("content"):
+            assert dataset.text_vectors is not None
+            bag += self._features.matrix[part] @ self._table("tables.item_feature.weight")
+            feed["text"] = np.asarray(dataset.text_vectors)[dataset.catalogue.text_rows[part]]
+        if trends is not None:
+            feed["trends"] = trends[part]
+        return feed
 
     def _read(self, queries: Queries) -> Tastes:
         n_users, spans = len(self._table("tables.user_feature.weight")), self.config.history_half_lives_days
@@ -140,18 +187,11 @@ class TwoTower:
 
     @cached_property
     def _item_tower(self) -> ort.InferenceSession:
-        return _session(self.fitted.graphs["item_tower"])
+        return session_of(self.fitted.graphs["item_tower"])
 
     @cached_property
     def _user_tower(self) -> ort.InferenceSession:
-        return _session(self.fitted.graphs["user_tower"])
-
-
-def _session(graph: bytes) -> ort.InferenceSession:
-    """One thread: a tower is a few small products, and a pool that spins a session takes cores from other calls."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return session_of(self.fitted.graphs["user_tower"])
 
 
 def _balanced(model: TwoTower, dataset: Dataset, seed: int) -> State:

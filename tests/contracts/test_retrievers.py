@@ -14,7 +14,8 @@ from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
-from retrieval.retrievers.two_tower import TwoTowerConfig
+from retrieval.retrievers.sequence_tower import SequenceTowerConfig
+from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTowerConfig
 from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
 from storage.states import read_state, write_state
@@ -23,6 +24,8 @@ SMALL: dict[str, FamilyConfig] = {
     "popular": PopularConfig(),
     "item_knn": ItemKnnConfig(min_users=1, neighbours=20),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
+    "sequence_tower": SequenceTowerConfig(dim=8, length=6, epochs=2, uniform_negatives=16, places_per_step=200),
+    "content_two_tower": ContentTwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
 }
 """One quick configuration a family."""
 SEED, K = 3, 12

@@ -21,7 +21,7 @@ from retrieval.nets.two_tower_state import ROWS_OF, carry_over
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.popular import PopularConfig
-from retrieval.retrievers.two_tower import TwoTower, TwoTowerConfig
+from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTower, TwoTowerConfig
 from retrieval.schema import TEXT_MAP
 from retrieval.search import rank_all
 from retrieval.synthetic import ACTIONS, World, planted_world
@@ -67,7 +67,7 @@ def smaller_fit(smaller: Dataset) -> TwoTower:
 
 def trainer(dataset: Dataset, config: TwoTowerConfig) -> Trainer:
     assert dataset.text_vectors is not None
-    sizes = sizes_of(dataset, config, dataset.text_vectors.shape[1])
+    sizes = sizes_of(dataset, config)
     model = Model(sizes, config.temperature, torch.Generator().manual_seed(SEED))
     return Trainer(model, dataset, config, np.random.default_rng(SEED))
 
@@ -97,7 +97,7 @@ def test_a_minoritys_taste_is_served_far_better_than_by_popularity(
 
 
 def test_loss_falls(dataset: Dataset) -> None:
-    losses = trainer(dataset, CONFIG).fit(list(range(dataset.day - 19, dataset.day)), 1.0)
+    losses = trainer(dataset, CONFIG).fit(list(range(dataset.day - 19, dataset.day)), 1, 1.0)
     assert len(losses) == 19
     assert np.isfinite(losses).all()
     assert np.mean(losses[-3:]) < np.mean(losses[1:4]) - 0.1
@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_state_whatever_was_drawn_before(dataset: D
 
 
 def test_another_seed_starts_elsewhere(dataset: Dataset) -> None:
-    sizes = sizes_of(dataset, CONFIG, 24)
+    sizes = sizes_of(dataset, CONFIG)
     one, other, same = (Model(sizes, 0.1, torch.Generator().manual_seed(seed)).state_dict() for seed in (1, 2, 1))
     for name in ("tables.item.weight", "item_tower.body.0.weight", "user_tower.weekday.weight"):
         assert not torch.equal(one[name], other[name])
@@ -154,7 +154,8 @@ def test_graphs_do_what_torch_does(dataset: Dataset, fitted: TwoTower) -> None:
         queries.histories.positives(), queries.features, walker.item_features, len(dataset.people.feature_names),
         queries.day, CONFIG.history_half_lives_days,
     )  # fmt: skip
-    bag = tastes.items.toarray() @ table["chosen_item.weight"] + tastes.profile.toarray() @ table["user_feature.weight"]
+    bag = tastes.profile.toarray() @ table["user_feature.weight"]
+    items = (tastes.items.toarray() @ table["chosen_item.weight"]).reshape(len(tastes.features), 20, CONFIG.dim)
     for span, features in enumerate(tastes.features):
         bag = bag + features.toarray() @ table[f"chosen_feature.{span}.weight"]
     with torch.no_grad():
@@ -162,6 +163,7 @@ def test_graphs_do_what_torch_does(dataset: Dataset, fitted: TwoTower) -> None:
             torch.from_numpy(bag.astype(np.float32)),
             torch.from_numpy(tastes.counts),
             torch.full((20,), queries.day % 7),
+            torch.from_numpy(items.astype(np.float32)),
         ).numpy()
     found = fitted.embed_queries(queries)
     balance = state.arrays["balance"]
@@ -170,7 +172,7 @@ def test_graphs_do_what_torch_does(dataset: Dataset, fitted: TwoTower) -> None:
     vectors = fitted.embed_items(dataset)[:, :-1] / balance
     for item in (0, 5, len(catalogue) - 1):
         bag = table["item.weight"][item] + table["item_feature.weight"][catalogue.features.row(item)].sum(axis=0)
-        text = walker.texts[catalogue.text_rows[item]]
+        text = dataset.text_vectors[catalogue.text_rows[item]]
         trends = vectors[item, CONFIG.dim : -1]
         with torch.no_grad():
             vector = model.item_tower(*(torch.from_numpy(part[None]) for part in (bag, text, trends.copy()))).numpy()[0]
@@ -261,10 +263,58 @@ def test_pairs_are_a_days_choices_of_users_with_enough_behind_them(dataset: Data
     for pairs, least in (("new", 1), ("all", 1), ("new", 15)):
         walker = trainer(dataset, CONFIG.model_copy(update={"pairs": pairs, "min_history": least}))
         for day in (dataset.day - 20, dataset.day - 5, dataset.day - 1):
-            found = walker._pairs(day)
-            assert list(zip(found.users.tolist(), found.items.tolist(), strict=True)) == pairs_by_loop(
-                dataset.histories, day, pairs == "new", least
-            )
+            found = pairs_of(walker, day)
+            assert found == pairs_by_loop(dataset.histories, day, pairs == "new", least)
+
+
+def test_a_large_day_is_learnt_in_steps_that_hold_every_pair_once_and_each_user_whole(dataset: Dataset) -> None:
+    day = dataset.day - 1
+    whole = trainer(dataset, CONFIG)
+    split = trainer(dataset, CONFIG.model_copy(update={"max_pairs": 40}))
+    steps = split._pairs(day)
+    assert len(steps) > 2
+    assert sorted(pairs_of(split, day)) == sorted(pairs_of(whole, day))
+    users = [set(step.users.tolist()) for step in steps]
+    assert sum(map(len, users)) == len(set.union(*users))
+
+
+def test_what_the_towers_look_at_is_all_that_changes_an_items_vector(dataset: Dataset) -> None:
+    """Of two items that differ in id alone, content alone cannot tell them apart, and ids see nothing else."""
+    catalogue = dataset.catalogue
+    twin, other = 3, 11
+    text_rows, features = catalogue.text_rows.copy(), [catalogue.features.row(i) for i in range(len(catalogue))]
+    text_rows[twin], features[twin] = text_rows[other], features[other]
+    alike = dataclasses.replace(
+        catalogue,
+        text_rows=text_rows,
+        features=Ragged.from_owners(
+            np.repeat(np.arange(len(features)), [len(row) for row in features]), np.concatenate(features), len(features)
+        ),
+    )
+    changed = dataclasses.replace(dataset, catalogue=alike)
+    content = ContentTwoTowerConfig(dim=8, uniform_negatives=32, min_history=1).fit(changed, seed=SEED)
+    vectors = content.embed_items(changed)
+    np.testing.assert_allclose(vectors[twin], vectors[other], atol=1e-5)
+    ids = TwoTowerConfig(inputs=("ids",), dim=8, uniform_negatives=32, min_history=1).fit(dataset, seed=SEED)
+    np.testing.assert_array_equal(ids.embed_items(changed), ids.embed_items(dataset))
+    assert not np.allclose(ids.embed_items(dataset)[twin], ids.embed_items(dataset)[other], atol=1e-2)
+
+
+def test_hidden_histories_teach_what_attributes_mean(world: World, dataset: Dataset) -> None:
+    """A user is known by the group's name alone: towers that never had to do without a history make nothing of it."""
+    names = [[("group", f"g{group}")] for group in world.group_of]
+    people = build_people(world.people(world.days[-1]).set_column(1, "attributes", pa.array(names, TEXT_MAP)))
+    told = dataclasses.replace(dataset, people=people)
+    config = CONFIG.model_copy(update={"history_dropout": 0.5, "epochs": 3, "min_history": 0})
+    fitted = config.fit(told, seed=SEED)
+    users = np.flatnonzero(world.group_of == 1)[:20]
+    strangers = dataclasses.replace(ask(told, users), histories=Histories.empty(len(users)))
+    found = exhaustive(fitted, told, strangers, 10)
+    assert (world.topic_of[found.items] == 1).mean() > 0.7
+
+
+def pairs_of(walker: Trainer, day: int) -> list[tuple[int, int]]:
+    return [pair for step in walker._pairs(day) for pair in zip(step.users.tolist(), step.items.tolist(), strict=True)]
 
 
 def pairs_by_loop(histories: Histories, day: int, is_new: bool, least: int) -> list[tuple[int, int]]:
@@ -309,7 +359,7 @@ def test_without_even_draws_a_day_of_one_buyer_breaks_nothing(dataset: Dataset) 
         dataset.histories.where(np.isin(np.arange(dataset.histories.n_events), one)), dataset.text_vectors,
     )  # fmt: skip
     walker = trainer(few, config)
-    losses = walker.fit(list(range(few.day - 19, few.day)), 1.0)
+    losses = walker.fit(list(range(few.day - 19, few.day)), 1, 1.0)
     assert losses
     assert np.isfinite(losses).all()
     assert all(parameter.isfinite().all() for parameter in walker.model.parameters())
@@ -340,7 +390,7 @@ def bare(world: World, day: dt.date) -> Dataset:
 def test_bare_items_and_users_are_learnt_from_by_id_and_text(world: World) -> None:
     dataset = bare(world, world.days[6])
     assert len(dataset.catalogue.feature_names) == len(dataset.people.feature_names) == 0
-    losses = trainer(dataset, CONFIG).fit(list(range(dataset.day - 5, dataset.day)), 1.0)
+    losses = trainer(dataset, CONFIG).fit(list(range(dataset.day - 5, dataset.day)), 1, 1.0)
     assert len(losses) == 5
     assert np.isfinite(losses).all()
 
