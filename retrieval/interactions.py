@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
+from jaxtyping import Int64
 
 from retrieval.domain import DAY, Histories
 
@@ -33,3 +34,20 @@ def summed_matrix(histories: Histories, n_items: int) -> sp.csr_array:
     matrix = sp.csr_array(parts, (len(histories), n_items))  # on copies: summing writes over what it is given
     matrix.sum_duplicates()
     return matrix
+
+
+def steps_ago(histories: Histories) -> Int64[np.ndarray, " events"]:
+    """How many of the user's distinct times are later than each event's: 0 for all that happened last.
+
+    What happens at the same second is one step, as a basket is.
+    """
+    owners, times = histories.owners(), histories.times
+    is_new = np.ones(histories.n_events, bool)
+    is_new[1:] = (owners[1:] != owners[:-1]) | (times[1:] != times[:-1])
+    steps = np.cumsum(is_new)
+    return steps[np.maximum(histories.offsets[1:] - 1, 0)][owners] - steps if len(steps) else steps
+
+
+def last_steps(histories: Histories, n: int) -> Histories:
+    """The events of each user's newest n steps."""
+    return histories.where(steps_ago(histories) < n)
