@@ -63,6 +63,8 @@ def solve(gram: Float32[np.ndarray, "n n"], moments: Float32[np.ndarray, "n m"])
     Raises:
         ModelError: where it is not positive definite in single precision.
     """
+    if not len(gram):
+        return moments  # which LAPACK refuses
     solution, _ = lapack.spotrs(_cholesky(gram), np.asfortranarray(moments), lower=True, overwrite_b=True)
     return np.ascontiguousarray(solution)
 

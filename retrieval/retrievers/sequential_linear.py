@@ -63,7 +63,7 @@ class SequentialLinearConfig(FamilyConfig):
     def _weights(self, steps: Steps) -> Float32[np.ndarray, "features items"]:
         n_items, n_features = steps.items.shape[1], steps.items.shape[1] * len(self.decays)
         gram, moments = np.zeros((n_features, n_features), np.float32), np.zeros((n_features, n_items), np.float32)
-        blocks = [slice(start, start + n_items) for start in range(0, n_features, n_items)]
+        blocks = [slice(index * n_items, (index + 1) * n_items) for index in range(len(self.decays))]
         for start in range(0, len(steps), STEPS_AT_ONCE):
             advance("sequences", start, len(steps))
             rows = np.arange(start, min(start + STEPS_AT_ONCE, len(steps)))
