@@ -15,8 +15,8 @@ from retrieval.ridge import add_product, most_chosen, only, solve
 from retrieval.search import rank_all
 from retrieval.steps import Steps
 
-STEPS_AT_ONCE = 1 << 16
-"""Steps whose surroundings are held at once."""
+ENTRIES_AT_ONCE = 1 << 24
+"""Items before steps that one decay reads at once, by the mean size of a step: 8 bytes each, held twice."""
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -64,9 +64,10 @@ class SequentialLinearConfig(FamilyConfig):
         n_items, n_features = steps.items.shape[1], steps.items.shape[1] * len(self.decays)
         gram, moments = np.zeros((n_features, n_features), np.float32), np.zeros((n_features, n_items), np.float32)
         blocks = [slice(index * n_items, (index + 1) * n_items) for index in range(len(self.decays))]
-        for start in range(0, len(steps), STEPS_AT_ONCE):
+        at_once = max(1, ENTRIES_AT_ONCE * len(steps) // max(1, self.last * steps.items.nnz))
+        for start in range(0, len(steps), at_once):
             advance("sequences", start, len(steps))
-            rows = np.arange(start, min(start + STEPS_AT_ONCE, len(steps)))
+            rows = np.arange(start, min(start + at_once, len(steps)))
             before = [steps.before(rows, decay, self.last) for decay in self.decays]
             following = steps.following(rows, self.ahead_decay, self.ahead)
             for index, (block, read) in enumerate(zip(blocks, before, strict=True)):

@@ -64,7 +64,7 @@ def weights_by_hand(dataset: Dataset, config: SequentialLinearConfig, items: np.
 def test_weights_are_those_of_a_dense_ridge(
     dataset: Dataset, config: SequentialLinearConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequential_linear, "STEPS_AT_ONCE", 11)
+    monkeypatch.setattr(sequential_linear, "ENTRIES_AT_ONCE", 50)  # a dozen steps
     fitted = config.fit(dataset, seed=0)
     assert len(fitted.items) <= config.max_items
     np.testing.assert_allclose(fitted.weights, weights_by_hand(dataset, config, fitted.items), rtol=1e-3, atol=1e-4)
