@@ -37,7 +37,7 @@ class ItemKnnConfig(FamilyConfig):
     """The newest events of a user that make pairs: bounds the cost, which is quadratic in it."""
     min_users: int = Field(default=2, ge=1)
     """Fewer shared users are no evidence."""
-    shrinkage: float = Field(default=10.0, ge=0)
+    shrinkage: float = Field(default=1.0, ge=0)
     """Cosines only: mean squared lengths added to each column's own, so that pairs seen few times rank lower."""
     history_half_life_days: float = Field(default=60.0, gt=0)
     """The age at which an event of the asking user counts half."""
