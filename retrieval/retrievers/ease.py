@@ -77,8 +77,9 @@ class Ease:
 
 
 def _capped(histories: Histories, items: Int32[np.ndarray, " chosen"], n_items: int) -> sp.csr_array:
-    """What each user did with each item, between -1 and 1 however often."""
+    """What each user did with each item, between -1 and 1 however often; what evens out is not held."""
     matrix = summed_matrix(only(histories, items, n_items), len(items))
+    matrix.eliminate_zeros()
     np.clip(matrix.data, -1, 1, out=matrix.data)
     return matrix
 

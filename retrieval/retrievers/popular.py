@@ -40,9 +40,10 @@ class PopularConfig(FamilyConfig):
         positives = dataset.histories.positives()
         recent = positives.where(dataset.day * DAY - positives.times <= self.window_days * DAY)
         matrix = summed_matrix(decayed(recent, dataset.day, self.half_life_days), len(dataset.catalogue))
+        matrix.eliminate_zeros()  # of what is older than single precision can tell
         features = self._segments(dataset.people)
         members = _members(dataset.people, features)
-        thick = members @ np.diff(recent.offsets) >= self.min_events
+        thick = (members @ np.diff(recent.offsets) >= self.min_events) & (members @ np.diff(matrix.indptr) > 0)
         counts = sp.csr_array(members[np.flatnonzero(thick)] @ matrix)
         return Popular(np.asarray(matrix.sum(axis=0), np.float32), features[thick], counts.astype(np.float32))
 

@@ -82,6 +82,13 @@ def test_items_outside_the_most_chosen_are_never_shown(dataset: Dataset) -> None
     assert set(found[found != UNKNOWN].tolist()) == set(fitted.items.tolist())
 
 
+def test_a_purchase_and_its_return_say_nothing(dataset: Dataset) -> None:
+    times = np.full(2, dataset.day * DAY - 1)
+    histories = Histories.build(np.zeros(2, int), np.array([1, 1]), np.array([1.0, -1.0]), times, 1)
+    queries = replace(ask(dataset, np.array([0])), histories=histories)
+    assert (EaseConfig().fit(dataset, seed=0).retrieve(queries, 3).items == UNKNOWN).all()
+
+
 def test_who_has_done_nothing_gets_nothing_and_nothing_learnt_answers_nothing(dataset: Dataset) -> None:
     nobody = ask(dataset, np.array([UNKNOWN]))
     assert (EaseConfig().fit(dataset, seed=0).retrieve(nobody, 3).items == UNKNOWN).all()

@@ -106,6 +106,14 @@ def test_a_field_that_users_do_not_have_is_refused_with_those_they_have(dataset:
         PopularConfig(segments=("age", "shop")).fit(dataset, seed=0)
 
 
+def test_a_segment_whose_choices_are_too_old_to_count_goes_by_everybodys(dataset: Dataset) -> None:
+    config = PopularConfig(segments=("age",), min_events=1, half_life_days=0.01)
+    old = dataset.histories.where(dataset.histories.times < (dataset.day - 5) * DAY)
+    fitted = config.fit(replace(dataset, histories=old), seed=0)
+    assert (len(fitted.features), fitted.counts.max()) == (0, 0)
+    assert (fitted.retrieve(ask(dataset, np.arange(3)), 2).items == UNKNOWN).all()
+
+
 def test_counts_of_segments_are_those_of_their_users(dataset: Dataset) -> None:
     fitted = PopularConfig(segments=("age",), min_events=1).fit(dataset, seed=0)
     for place, feature in enumerate(fitted.features):
