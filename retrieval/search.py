@@ -13,7 +13,7 @@ ScoreBlock = Callable[[Queries, slice], Float32[np.ndarray, "queries items"]]
 BLOCK = 256
 """Queries scored at once: 256 rows of 100,000 float32 scores are 100 MB."""
 MARKS = 1 << 24
-"""Pairs of query and item that are marked at once: a byte each."""
+"""Pairs of a row and a value that are marked at once: a byte each."""
 GROUPS = 8
 """Groups of items for each place to be filled: more bound the last place closer, fewer are found sooner."""
 
@@ -52,15 +52,15 @@ def rank_sparse(scores: sp.csr_array, queries: Queries, k: int) -> Candidates:
     rows, items = np.repeat(np.arange(len(queries)), np.diff(scores.indptr)), scores.indices
     values = scores.data.astype(np.float32)
     keep = np.flatnonzero((values > 0) & queries.eligible[items])
-    keep = keep[~_is_excluded(rows[keep], items[keep], queries.excluded, len(queries.eligible))]
-    return _best(rows[keep], items[keep], values[keep], len(queries), k)
+    keep = keep[~is_in(rows[keep], items[keep], queries.excluded, len(queries.eligible))]
+    return best_entries(rows[keep], items[keep], values[keep], len(queries), k)
 
 
 def top_k(scores: Float32[np.ndarray, "queries items"], k: int) -> Candidates:
     """The best k of each row, ties to the lower item row; minus infinity is never a candidate."""
     n_queries, n_items = scores.shape
     found = np.flatnonzero(scores >= _bound(scores, k)[:, None])
-    return _best(found // n_items, found % n_items, scores.ravel()[found], n_queries, k)
+    return best_entries(found // n_items, found % n_items, scores.ravel()[found], n_queries, k)
 
 
 def _bound(scores: Float32[np.ndarray, "queries items"], k: int) -> Float32[np.ndarray, " queries"]:
@@ -75,7 +75,7 @@ def _bound(scores: Float32[np.ndarray, "queries items"], k: int) -> Float32[np.n
     return np.maximum(np.partition(grouped.max(axis=1), place, axis=1)[:, place], lowest)
 
 
-def _best(rows: np.ndarray, items: np.ndarray, values: np.ndarray, n_rows: int, k: int) -> Candidates:
+def best_entries(rows: np.ndarray, items: np.ndarray, values: np.ndarray, n_rows: int, k: int) -> Candidates:
     """The best k of each row, ties to the lower item, from entries in ascending order of rows.
 
     A score and an item make one number whose order is theirs, so that one plain sort, the fastest there is, ranks both.
@@ -109,7 +109,7 @@ def keep_allowed(found: Candidates, queries: Queries, k: int) -> Candidates:
     """The best k of a longer ranking that are eligible and not excluded, in the order found."""
     known = np.where(found.items != UNKNOWN, found.items, 0)
     rows = np.repeat(np.arange(len(found)), found.items.shape[1])
-    excluded = _is_excluded(rows, known.ravel(), queries.excluded, len(queries.eligible)).reshape(known.shape)
+    excluded = is_in(rows, known.ravel(), queries.excluded, len(queries.eligible)).reshape(known.shape)
     allowed = (found.items != UNKNOWN) & queries.eligible[known] & ~excluded
     if allowed[:, :k].all():
         return padded(found.items[:, :k], found.scores[:, :k], k)
@@ -119,21 +119,21 @@ def keep_allowed(found: Candidates, queries: Queries, k: int) -> Candidates:
     return padded(items, scores, k)
 
 
-def _is_excluded(
-    rows: Int64[np.ndarray, " entries"], items: Int[np.ndarray, " entries"], excluded: Ragged, n_items: int
+def is_in(
+    rows: Int64[np.ndarray, " entries"], values: Int[np.ndarray, " entries"], sets: Ragged, n_values: int
 ) -> Bool[np.ndarray, " entries"]:
-    """Whether each entry's item is excluded by its query; rows ascend. Marks cost less than sorting pairs does."""
-    if not len(excluded.values):
+    """Whether each entry's value is in the set of its row; rows ascend. Marks cost less than sorting pairs does."""
+    if not len(sets.values):
         return np.zeros(len(rows), bool)
-    step = max(1, MARKS // n_items)
-    marks, found = np.zeros((min(step, len(excluded)), n_items), bool), np.empty(len(rows), bool)
-    for start in range(0, len(excluded), step):
-        barred = excluded.take(np.arange(start, min(start + step, len(excluded))))
+    step = max(1, MARKS // n_values)
+    marks, found = np.zeros((min(step, len(sets)), n_values), bool), np.empty(len(rows), bool)
+    for start in range(0, len(sets), step):
+        members = sets.take(np.arange(start, min(start + step, len(sets))))
         part = slice(*np.searchsorted(rows, [start, start + step]))
-        owners = barred.owners()
-        marks[owners, barred.values] = True
-        found[part] = marks[rows[part] - start, items[part]]
-        marks[owners, barred.values] = False
+        owners = members.owners()
+        marks[owners, members.values] = True
+        found[part] = marks[rows[part] - start, values[part]]
+        marks[owners, members.values] = False
     return found
 
 

@@ -1,24 +1,29 @@
 """The families: a new one is one file and one name here."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
+from retrieval.retrievers.ease import EaseConfig
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
+from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.retrievers.recent_items import RecentItemsConfig
 from retrieval.retrievers.sequence_tower import SequenceTowerConfig
+from retrieval.retrievers.sequential_linear import SequentialLinearConfig
 from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTowerConfig
+from retrieval.retrievers.user_knn import UserKnnConfig
 
-AnyFamily = Annotated[
-    PopularConfig | ItemKnnConfig | TwoTowerConfig | ContentTwoTowerConfig | SequenceTowerConfig,
-    Field(discriminator="kind"),
-]
-FAMILIES: tuple[
-    type[PopularConfig | ItemKnnConfig | TwoTowerConfig | ContentTwoTowerConfig | SequenceTowerConfig], ...
-] = (
-    PopularConfig,
-    ItemKnnConfig,
-    TwoTowerConfig,
-    ContentTwoTowerConfig,
-    SequenceTowerConfig,
+Family = (
+    PopularConfig
+    | ItemKnnConfig
+    | UserKnnConfig
+    | EaseConfig
+    | SequentialLinearConfig
+    | RecentItemsConfig
+    | TwoTowerConfig
+    | ContentTwoTowerConfig
+    | SequenceTowerConfig
 )
+AnyFamily = Annotated[Family, Field(discriminator="kind")]
+FAMILIES: tuple[type[FamilyConfig], ...] = get_args(Family)

@@ -7,63 +7,74 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from retrieval.domain import DAY, Candidates, Dataset, Histories, Queries, State
-from retrieval.progress import advance
+from retrieval.domain import Candidates, Dataset, Histories, Queries, State
+from retrieval.errors import ModelError
+from retrieval.interactions import binary_matrix, decayed, summed_matrix
+from retrieval.neighbours import nearest_items
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.search import concatenate, rank_sparse
+from retrieval.weightings import bm25, centred, per_user_norm, tfidf, unit_columns
 
-ITEMS_AT_ONCE = 4096
-"""Item rows whose co-occurrences are held at once."""
 QUERIES_AT_ONCE = 256
 """Queries whose neighbours are held at once."""
 
 
 class ItemKnnConfig(FamilyConfig):
-    """Neighbours by the cosine between the items' columns of users."""
+    """Neighbours by the inner product of the items' columns of users, weighted in one of several ways."""
 
     kind: Literal["item_knn"] = "item_knn"
-    weighting: Literal["cosine", "user_norm"] = "user_norm"
-    """Whether a user with a long history says less about each of its pairs (user_norm) or as much (cosine)."""
+    weighting: Literal["cosine", "user_norm", "adjusted_cosine", "tfidf", "bm25"] = "user_norm"
+    """What a choice is worth: the same (cosine), less the longer the user's history (user_norm), how much more than the
+    user's mean event (adjusted_cosine, of all events, disliked ones too), by frequency and how choosy the user is
+    (tfidf, a cosine; bm25, an inner product, so that much chosen items have an advantage)."""
+    k1: float = Field(default=1.2, gt=0)
+    """BM25 only: how slowly a user's further choices of the same item add less."""
+    b: float = Field(default=0.75, ge=0, le=1)
+    """BM25 only: how much the choices of a much chosen item count less."""
     neighbours: int = Field(default=100, ge=1)
     """Neighbours kept an item."""
     max_history: int = Field(default=400, ge=1)
     """The newest events of a user that make pairs: bounds the cost, which is quadratic in it."""
     min_users: int = Field(default=2, ge=1)
     """Fewer shared users are no evidence."""
-    shrinkage: float = Field(default=10.0, ge=0)
-    """Added to the cosine's denominator, so that pairs seen few times rank lower."""
+    shrinkage: float = Field(default=1.0, ge=0)
+    """Cosines only: mean squared lengths added to each column's own, so that pairs seen few times rank lower."""
     history_half_life_days: float = Field(default=60.0, gt=0)
     """The age at which an event of the asking user counts half."""
 
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "ItemKnn":
-        columns = _user_item_matrix(dataset.histories.positives().last(self.max_history), len(dataset.catalogue))
-        neighbours = self._neighbours(columns)
-        return ItemKnn(neighbours, self.history_half_life_days)
+        weighted = self._weighted(dataset.histories, len(dataset.catalogue))
+        return ItemKnn(nearest_items(weighted, self.neighbours, self.min_users), self.history_half_life_days)
 
     def restore(self, state: State) -> "ItemKnn":
         shape = (len(state.arrays["offsets"]) - 1,) * 2
         parts = (state.arrays["similarity"], state.arrays["neighbour"], state.arrays["offsets"])
         return ItemKnn(sp.csr_array(tuple(map(np.asarray, parts)), shape=shape), self.history_half_life_days)
 
-    def _neighbours(self, seen: sp.csr_array) -> sp.csr_array:
-        weighted = seen.copy()
-        if self.weighting == "user_norm":
-            weighted = weighted.multiply(1 / np.sqrt(np.maximum(seen.sum(1), 1))[:, None]).tocsr()
-        norms = np.sqrt(weighted.power(2).sum(0))
-        columns, counted = weighted.T.tocsr(), seen.T.tocsr()
-        blocks = []
-        for start in range(0, seen.shape[1], ITEMS_AT_ONCE):
-            advance("item neighbours", start, seen.shape[1])
-            stop = min(start + ITEMS_AT_ONCE, seen.shape[1])
-            shared = counted[start:stop] @ seen
-            product = columns[start:stop] @ weighted
-            enough = np.flatnonzero(shared.data >= self.min_users)  # the few that matter, before anything costs
-            owners, others = np.searchsorted(product.indptr, enough, side="right") - 1, product.indices[enough]
-            is_other = others != owners + start
-            owners, others, dots = owners[is_other], others[is_other], product.data[enough][is_other]
-            cosine = dots / (norms[start + owners] * norms[others] + self.shrinkage * norms.mean() ** 2)
-            blocks.append(_best(owners, others, cosine, (stop - start, seen.shape[1]), self.neighbours))
-        return sp.csr_array(sp.vstack(blocks, format="csr"))
+    def _weighted(self, histories: Histories, n_items: int) -> sp.csr_array:
+        """Users by items, so that inner products of columns are the similarities."""
+        chosen = histories.positives().last(self.max_history)
+        match self.weighting:
+            case "bm25":
+                return bm25(summed_matrix(chosen, n_items), self.k1, self.b)
+            case "tfidf":
+                return unit_columns(tfidf(summed_matrix(chosen, n_items)), self.shrinkage)
+            case "adjusted_cosine":
+                return unit_columns(self._centred(histories.last(self.max_history), n_items), self.shrinkage)
+            case "user_norm":
+                return unit_columns(per_user_norm(binary_matrix(chosen, n_items)), self.shrinkage)
+            case "cosine":
+                return unit_columns(binary_matrix(chosen, n_items), self.shrinkage)
+
+    def _centred(self, histories: Histories, n_items: int) -> sp.csr_array:
+        matrix = centred(histories, n_items)
+        if histories.n_events and not np.abs(matrix.data).max() > 0:
+            raise ModelError(
+                "item_knn with weighting = 'adjusted_cosine' found that all events of each user weigh the same, so "
+                "none says what a user likes better than the rest. Give some [actions] another weight or sign, or "
+                "choose weighting = 'user_norm'."
+            )
+        return matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +107,6 @@ class ItemKnn:
 
     def _scores(self, queries: Queries) -> sp.csr_array:
         """Of the neighbours of each query's items, and of no others."""
-        age_days = np.maximum(queries.day * DAY - queries.histories.times, 0) / DAY
-        weights = queries.histories.weights * 0.5 ** (age_days / self.half_life_days)
-        shape = (len(queries), self.neighbours.shape[0])
-        return sp.csr_array((weights, queries.histories.items, queries.histories.offsets), shape) @ self.neighbours
-
-
-def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:
-    """Which user chose which item, once."""
-    seen = histories.seen()
-    ones = np.ones(len(seen.values), np.float32)
-    return sp.csr_array((ones, seen.values, seen.offsets), (len(seen), n_items))
-
-
-def _best(owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int) -> sp.csr_array:
-    """The n largest of each row's values, which lie between 0 and 1; owners ascend."""
-    order = np.argsort(2.0 * owners - values, kind="stable")  # one key sorts by row, then by falling value
-    owners, others, values = owners[order], others[order], values[order]
-    starts = np.searchsorted(owners, np.arange(shape[0]))
-    keep = np.arange(len(owners)) - starts[owners] < n
-    return sp.csr_array((values[keep].astype(np.float32), (owners[keep], others[keep])), shape)
+        histories = decayed(queries.histories, queries.day, self.half_life_days)
+        shape = (len(queries), self.n_items)
+        return sp.csr_array((histories.weights, histories.items, histories.offsets), shape) @ self.neighbours

@@ -10,12 +10,16 @@ from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.index import IndexConfig, build_index
 from retrieval.queries import ask
 from retrieval.retrievers import FAMILIES
+from retrieval.retrievers.ease import EaseConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from retrieval.retrievers.recent_items import RecentItemsConfig
 from retrieval.retrievers.sequence_tower import SequenceTowerConfig
+from retrieval.retrievers.sequential_linear import SequentialLinearConfig
 from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTowerConfig
+from retrieval.retrievers.user_knn import UserKnnConfig
 from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
 from storage.states import read_state, write_state
@@ -23,6 +27,10 @@ from storage.states import read_state, write_state
 SMALL: dict[str, FamilyConfig] = {
     "popular": PopularConfig(),
     "item_knn": ItemKnnConfig(min_users=1, neighbours=20),
+    "user_knn": UserKnnConfig(neighbours=10),
+    "ease": EaseConfig(ridge=5.0),
+    "sequential_linear": SequentialLinearConfig(ridge=5.0),
+    "recent_items": RecentItemsConfig(last=2, through=EaseConfig(ridge=5.0)),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
     "sequence_tower": SequenceTowerConfig(dim=8, length=6, epochs=2, uniform_negatives=16, places_per_step=200),
     "content_two_tower": ContentTwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
