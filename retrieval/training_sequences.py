@@ -88,23 +88,28 @@ class Packed:
 
     items: Int64[np.ndarray, " places"]
     is_choice: Float32[np.ndarray, " places"]
-    asked: Int64[np.ndarray, " pairs"]
+    asked: Int64[np.ndarray, " questions"]
     """Places after which somebody chose something."""
+    rows: Int64[np.ndarray, " pairs"]
+    """Which question each pair belongs to, ascending."""
     chosen: Int64[np.ndarray, " pairs"]
-    """What was chosen there."""
+    """What was chosen after that place."""
+    steps: Int64[np.ndarray, " pairs"]
+    """How many choices after it: 1 is the next."""
 
 
-def pack(histories: Histories, apart: int) -> Packed:
-    """All users' choices with `apart` empty places before each user."""
-    lengths = np.diff(histories.offsets)
+def pack(histories: Histories, apart: int, ahead: int) -> Packed:
+    """All users' choices with `apart` empty places before each user; each asks for the next `ahead` of them."""
+    n_places = histories.n_events + apart * len(histories)
     places = np.arange(histories.n_events) + apart * (histories.owners() + 1)
-    n_places = histories.n_events + apart * len(lengths)
     items, is_choice = np.zeros(n_places, np.int64), np.zeros(n_places, np.float32)
     items[places], is_choice[places] = histories.items, 1.0
-    is_last = np.zeros(histories.n_events, bool)
-    is_last[histories.offsets[1:][lengths > 0] - 1] = True
-    asked = np.flatnonzero(~is_last)
-    return Packed(items, is_choice, places[asked], histories.items[asked + 1].astype(np.int64))
+    left = np.repeat(histories.offsets[1:], np.diff(histories.offsets)) - np.arange(histories.n_events) - 1
+    asked = np.flatnonzero(left > 0)
+    n_steps = np.minimum(left[asked], ahead)
+    rows = np.repeat(np.arange(len(asked)), n_steps)
+    steps = np.arange(len(rows)) - np.repeat(np.cumsum(n_steps) - n_steps, n_steps) + 1
+    return Packed(items, is_choice, places[asked], rows, histories.items[asked[rows] + steps].astype(np.int64), steps)
 
 
 class _Trainer:
@@ -131,7 +136,9 @@ class _Trainer:
                     done = (epoch + index / len(batches)) / n_epochs
                     advance("train sequence_tower", epoch * len(batches) + index, n_epochs * len(batches))
                     self._set_rates(min(1.0, (done + 1e-3) / WARM_UP) * (1 - done))
-                    losses.append(self._step(pack(self.histories.take(batch), self.config.length - 1)))
+                    losses.append(
+                        self._step(pack(self.histories.take(batch), self.config.length - 1, self.config.ahead))
+                    )
         return losses
 
     def _batches(self, users: np.ndarray) -> Iterator[np.ndarray]:
@@ -149,15 +156,15 @@ class _Trainer:
         wanted = self.model.tower(rows[read][None], self._tensor(packed.is_choice)[None, :, None])[0]
         questions = wanted[self._tensor(packed.asked)]
         questions = torch.cat([questions, torch.ones_like(questions[:, :1])], dim=1)
-        n = len(packed.asked)
+        weights = self.config.ahead_decay ** (packed.steps - 1.0)
         none = torch.zeros(0, dtype=torch.int64, device=self.device)
         loss = sampled_softmax(
             questions,
             torch.cat([rows, worth], dim=1)[candidates],
             self._tensor(sample.log_q),
-            (torch.arange(n, device=self.device), self._tensor(np.searchsorted(sample.items, packed.chosen))),
+            (self._tensor(packed.rows), self._tensor(np.searchsorted(sample.items, packed.chosen))),
             (none, none),
-            torch.full((n,), 1 / n, device=self.device),
+            self._tensor((weights / weights.sum()).astype(np.float32)),
         )
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)

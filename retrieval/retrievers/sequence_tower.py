@@ -24,7 +24,7 @@ QUERIES_AT_ONCE = 512
 
 
 class SequenceTowerConfig(FamilyConfig):
-    """Every choice of every user is predicted from those before it.
+    """Every choice of every user is predicted from those before it, and the next few with it.
 
     Items that were not there at training time have no vector: they stand at the end, and other sources have to find
     them. Choices of one second keep the order of the log.
@@ -37,6 +37,10 @@ class SequenceTowerConfig(FamilyConfig):
     """Choices that one kernel reaches back over."""
     n_blocks: int = Field(default=1, ge=1, le=4)
     """Kernels one after another: each reaches that much further back."""
+    ahead: int = Field(default=4, ge=1)
+    """Choices foretold from each place: the next one, and those that follow it."""
+    ahead_decay: float = Field(default=0.5, gt=0, le=1)
+    """Each choice further ahead counts that much less."""
     max_history: int = Field(default=200, ge=2)
     """The newest choices of a user that are learnt."""
     epochs: int = Field(default=10, ge=1)

@@ -16,7 +16,7 @@ from retrieval.training_sequences import SequenceModel, pack
 from retrieval.vocabulary import Vocabulary
 
 SEED, N_USERS, N_ITEMS = 5, 80, 30
-CONFIG = SequenceTowerConfig(dim=16, length=8, epochs=30, learning_rate=0.01, places_per_step=400)
+CONFIG = SequenceTowerConfig(dim=16, length=8, ahead=1, epochs=30, learning_rate=0.01, places_per_step=400)
 
 
 def in_circles(dataset: Dataset) -> Dataset:
@@ -71,18 +71,22 @@ def test_users_packed_side_by_side_are_read_as_if_alone() -> None:
     torch.manual_seed(0)
     tower, table = SequenceTower(dim=6, length=4, n_blocks=2, dropout=0.0).eval(), torch.randn(40, 6)
     histories = Histories.build(np.repeat([0, 2, 3], [5, 9, 1]), np.arange(15) * 2, np.ones(15), np.arange(15) * DAY, 4)
-    packed = pack(histories, apart=3)
+    packed = pack(histories, apart=3, ahead=2)
     is_choice = torch.from_numpy(packed.is_choice)[None, :, None]
     together = tower(table[torch.from_numpy(packed.items)][None] * is_choice, is_choice)[0]
-    asked, chosen = [], []
+    asked, chosen, rows, steps = [], [], [], []
     for user in range(4):
         items = histories.items[histories.offsets[user] : histories.offsets[user + 1]]
         if not len(items):
             continue
         alone = tower(table[torch.from_numpy(items.astype(np.int64))][None], torch.ones(1, len(items), 1))[0]
-        asked += list(alone[:-1])
-        chosen += items[1:].tolist()
-    assert packed.chosen.tolist() == chosen
+        for place in range(len(items) - 1):
+            for step in (1, 2)[: len(items) - 1 - place]:
+                rows.append(len(asked))
+                chosen.append(items[place + step])
+                steps.append(step)
+            asked.append(alone[place])
+    assert (packed.rows.tolist(), packed.chosen.tolist(), packed.steps.tolist()) == (rows, chosen, steps)
     assert torch.allclose(together[torch.from_numpy(packed.asked)], torch.stack(asked), atol=1e-5)
 
 
