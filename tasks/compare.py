@@ -13,9 +13,7 @@ from retrieval.comparison import (
     churn,
     compare_blends,
     compare_sources,
-    fresh_items,
     score_shift,
-    tail_items,
     vanished,
 )
 from retrieval.dataset import day_number
@@ -26,7 +24,7 @@ from retrieval.recommender import Snapshot, answer
 from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
-from retrieval.segments import segments
+from retrieval.segments import fresh_items, segments, tail_items
 from retrieval.soundness import WHOLE, Reading
 from retrieval.translation import Translation
 from storage.bundle import BATCH, DIFFERENCES

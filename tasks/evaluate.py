@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from retrieval.blend import BLEND
-from retrieval.dataset import day_number
 from retrieval.domain import Candidates, State
 from retrieval.evaluation import Holdout, score
 from retrieval.recommender import with_blend
+from retrieval.segments import ItemFacts
 from storage.bundle import ANSWERS, SCORES
 from storage.refs import Ref
 from storage.states import write_state
@@ -31,7 +31,7 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
 
     def make(folder: Path) -> dict[str, Any]:
         dataset = read_dataset(prepared, night.day)
-        fresh = dataset.catalogue.fresh(day_number(night.day))
+        items = ItemFacts.of(dataset)
         everything = Holdout.of(dataset, read_held_out(prepared), recipe.evaluation.max_users, recipe.seed)
         fitted = {name: source.restore(recipe, name) for name, source in sources.items()}
         scores, costs = [], dict[str, float]()
@@ -43,7 +43,7 @@ def evaluate(night: Night, prepared: Ref, sources: Mapping[str, SourceRefs]) -> 
                 costs[name] = round(1e6 * (time.perf_counter() - start) / max(len(holdout.queries), 1), 1)
             ranked = with_blend(found, recipe.blend, K)
             floor = next((ranked[name] for name, config in recipe.sources.items() if config.kind == "popular"), None)
-            measured = [score(name, pairs, r, holdout, fresh, recipe.seed, floor) for name, r in ranked.items()]
+            measured = [score(name, pairs, r, holdout, items, recipe.seed, floor) for name, r in ranked.items()]
             scores += [asdict(source) for source in measured]
             if pairs == recipe.serving.pairs:
                 _write_answers(folder / ANSWERS, ranked)
