@@ -134,7 +134,7 @@ def _by_user(
 ) -> dict[str, Float64[np.ndarray, " queries"]]:
     """What the means are over, by the names of their fields."""
     information, percentile = (of(items.n_choices) for of in (metrics.self_information, metrics.popularity_percentile))
-    columns = {}
+    columns = dict[str, np.ndarray]()
     for k in (10, 100):
         columns |= {
             f"recall_at_{k}": metrics.recall(hit, targets, k),

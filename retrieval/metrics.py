@@ -83,7 +83,8 @@ def self_information(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarr
     One choice is added to each item, so that what nobody has chosen yet surprises most, and not without bound.
     Source: Vargas and Castells, RecSys 2011, popularity-based novelty.
     """
-    return -np.log2((n_choices + 1) / (n_choices.sum() + len(n_choices)))
+    shares: Float64[np.ndarray, " items"] = (n_choices + 1) / (n_choices.sum() + len(n_choices))
+    return -np.log2(shares)
 
 
 def popularity_percentile(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarray, " items"]:
