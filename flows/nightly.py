@@ -26,6 +26,7 @@ from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import Ingested, ingest
+from tasks.mix import mix
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -103,8 +104,9 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, sources)
+    mixed = mix(night, prepared, scored)
     batched = batch(night, prepared, sources)
-    parts = Parts(prepared, encoded, sources, scored, batched, parent.id if parent else None)
+    parts = Parts(prepared, encoded, sources, scored, mixed, batched, parent.id if parent else None)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()

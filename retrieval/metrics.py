@@ -1,7 +1,8 @@
 """How good rankings are, by the definitions of trec_eval, and what they show, with bootstrap intervals over users."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -10,6 +11,7 @@ from retrieval.domain import UNKNOWN, Candidates, Ragged
 
 CHUNK = 100
 """Resamples held at once."""
+Column = TypeVar("Column", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,17 @@ def places(found: Candidates, targets: Ragged, n_items: int) -> Int64[np.ndarray
 
 
 def recall_among(
-    reached: Bool[np.ndarray, " targets"], kept: Bool[np.ndarray, " targets"], targets: Ragged
+    reached: Bool[np.ndarray, " targets"] | Int64[np.ndarray, " targets"],
+    kept: Bool[np.ndarray, " targets"],
+    targets: Ragged,
 ) -> Float64[np.ndarray, " queries"]:
-    """Share of a query's kept targets that were reached; not a number where it has none of them."""
-    owners = targets.owners()
-    wanted = np.bincount(owners[kept], minlength=len(targets))
-    gained = np.bincount(owners[kept & reached], minlength=len(targets))
+    """Share of a query's kept targets that were reached; not a number where it has none of them.
+
+    Counts instead of truths give a sum of recalls, such as the difference of two.
+    """
+    owners = targets.owners()[kept]
+    wanted = np.bincount(owners, minlength=len(targets))
+    gained = np.bincount(owners, reached[kept], minlength=len(targets))
     return np.where(wanted > 0, gained / np.maximum(wanted, 1), np.nan)
 
 
@@ -74,7 +81,7 @@ def reciprocal_rank(hit: Bool[np.ndarray, "queries k"], k: int) -> Float64[np.nd
 
 def hit_rate(hit: Bool[np.ndarray, "queries k"], k: int) -> Float64[np.ndarray, " queries"]:
     """1 where any target is among the first k candidates, 0 elsewhere."""
-    return hit[:, :k].any(axis=1).astype(np.float64)
+    return np.where(hit[:, :k].any(axis=1), 1.0, 0.0)
 
 
 def self_information(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarray, " items"]:
@@ -83,8 +90,7 @@ def self_information(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarr
     One choice is added to each item, so that what nobody has chosen yet surprises most, and not without bound.
     Source: Vargas and Castells, RecSys 2011, popularity-based novelty.
     """
-    shares: Float64[np.ndarray, " items"] = (n_choices + 1) / (n_choices.sum() + len(n_choices))
-    return -np.log2(shares)
+    return np.log2((n_choices.sum() + len(n_choices)) / (n_choices + 1))
 
 
 def popularity_percentile(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarray, " items"]:
@@ -145,8 +151,8 @@ def estimate(values: Float64[np.ndarray, " users"], rng: np.random.Generator, n_
 
 
 def estimates(
-    columns: Mapping[str, Float64[np.ndarray, " users"]], rng: np.random.Generator, n_resamples: int = 1000
-) -> dict[str, Estimate]:
+    columns: Mapping[Column, Float64[np.ndarray, " users"]], rng: np.random.Generator, n_resamples: int = 1000
+) -> dict[Column, Estimate]:
     """The mean of each column over the users it is a number for, with its interval; 0 where there are none.
 
     All columns are resampled together, so that differences of their bounds mean something.

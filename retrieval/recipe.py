@@ -51,6 +51,8 @@ class EvaluationConfig(FrozenModel):
 
     max_users: int = Field(default=20_000, ge=1)
     """More users than this are sampled, with the recipe's seed."""
+    mixing_users: int = Field(default=1000, ge=1)
+    """Of these, how many at most are dealt to again and again, to find out what each source is worth."""
 
 
 class RetentionConfig(FrozenModel):
