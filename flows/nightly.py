@@ -26,7 +26,7 @@ from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import Ingested, ingest
-from tasks.mix import mix
+from tasks.mix import mix, read_mix
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -59,6 +59,17 @@ class NightResult:
     @property
     def report(self) -> str:
         return str(self.folder / REPORT)
+
+    @property
+    def mix(self) -> dict[str, Any]:
+        """What each source is worth."""
+        return read_mix(self.parts.mixed)
+
+    @property
+    def microseconds_per_query(self) -> dict[str, float]:
+        """What each source costs."""
+        costs: dict[str, float] = self.stages["evaluate"]["microseconds_per_query"]
+        return costs
 
     def stage_seconds(self) -> dict[str, float]:
         """How long each stage took when it was done."""

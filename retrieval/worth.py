@@ -44,6 +44,15 @@ def everybody(mix: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def recall_by_segment(mix: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each segment with the recall of the deal and of each source, best source first over everybody."""
+    if not mix["n_users"]:
+        return []
+    best_first = sorted(everybody(mix)["sources"].items(), key=lambda entry: (-entry[1]["recall"]["mean"], entry[0]))
+    names = [name for name, _ in best_first]
+    return [segment | {"sources": {name: segment["sources"][name] for name in names}} for segment in mix["segments"]]
+
+
 def with_costs(mix: Mapping[str, Any], costs: Mapping[str, float]) -> dict[str, Any]:
     """The same values, each source with what it costs: times are measured anew in every run, so they are kept apart."""
     sources = [
