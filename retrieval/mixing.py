@@ -4,7 +4,7 @@ All is measured on dealt lists (`retrieval.dealing`), whatever the recipe blends
 gets is one that another does not get, so what it is worth can be read off.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,13 @@ from jaxtyping import Bool, Int64
 from retrieval import metrics
 from retrieval.domain import UNKNOWN, Candidates
 from retrieval.metrics import Estimate
+from retrieval.progress import advance
 from retrieval.quotas import Hand, Quota, Shares, propose, with_share, without
 
 EVERYBODY = "everybody"
 CURVE = tuple(step / 10 for step in range(11))
 ANY = "any"
+WORK = "deal by many shares"
 Flags = Bool[np.ndarray, " targets"]
 
 
@@ -93,7 +95,7 @@ def measure(hand: Hand, shares: Shares, segments: Mapping[str, Flags], rng: np.r
         k=hand.k,
         n_users=len(hand),
         n_targets=len(hand.targets.values),
-        sources=tuple(_source(hand, shares, name, overlaps[name]) for name in hand.found),
+        sources=tuple(_sources(hand, shares, overlaps)),
         segments=tuple(_segments(hand, shares, kept, rng)),
         quota=propose(hand, shares, rng),
     )
@@ -119,6 +121,12 @@ def _mean_share(part: Bool[np.ndarray, "users k"], whole: Bool[np.ndarray, "user
     """The mean of part / whole over the users who have any of the whole."""
     asked = whole.any(axis=1)
     return float((part[asked].sum(1) / whole[asked].sum(1)).mean()) if asked.any() else 0.0
+
+
+def _sources(hand: Hand, shares: Shares, overlaps: Mapping[str, Mapping[str, float]]) -> Iterator[SourceWorth]:
+    for place, name in enumerate(hand.found, start=1):
+        yield _source(hand, shares, name, overlaps[name])
+        advance(WORK, place, len(hand.found))
 
 
 def _source(hand: Hand, shares: Shares, name: str, overlaps: Mapping[str, float]) -> SourceWorth:
