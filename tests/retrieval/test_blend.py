@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.blend import BlendConfig
+from retrieval.blend import RankFusionConfig
 from retrieval.domain import UNKNOWN, Candidates
 
 Rankings = dict[str, list[list[int]]]
@@ -31,7 +31,7 @@ def fused_by_hand(rankings: list[list[int]], weights: list[float], constant: flo
 def test_blend_is_a_sum_of_weighted_reciprocal_ranks(rows: list[tuple[list[int], ...]], k: int) -> None:
     weights, names = {"a": 1.0, "b": 0.5, "c": 2.0}, ("a", "b", "c")
     found = {name: candidates([row[source] for row in rows]) for source, name in enumerate(names)}
-    blended = BlendConfig(constant=10.0, weights=weights).blend(found, k)
+    blended = RankFusionConfig(constant=10.0, weights=weights).blend(found, k)
     assert blended.items.shape == (len(rows), k)
     for row, rankings in enumerate(rows):
         wanted = fused_by_hand(list(rankings), list(weights.values()), 10.0, k)
@@ -44,33 +44,33 @@ def test_blend_is_a_sum_of_weighted_reciprocal_ranks(rows: list[tuple[list[int],
 
 def test_a_source_of_weight_zero_is_left_out() -> None:
     found = {"a": candidates([[1, 2]]), "b": candidates([[3, 4]])}
-    blended = BlendConfig(weights={"b": 0.0}).blend(found, 5)
+    blended = RankFusionConfig(weights={"b": 0.0}).blend(found, 5)
     assert blended.items.tolist() == [[1, 2, UNKNOWN, UNKNOWN, UNKNOWN]]
 
 
 def test_a_source_that_is_not_named_weighs_one() -> None:
     found = {"a": candidates([[1, 2]]), "b": candidates([[3, 4]])}
-    blended = BlendConfig(weights={"b": 2.0}).blend(found, 4)
+    blended = RankFusionConfig(weights={"b": 2.0}).blend(found, 4)
     assert blended.items.tolist() == [[3, 4, 1, 2]]
 
 
 def test_two_seconds_beat_one_first() -> None:
     found = {"a": candidates([[1, 3]]), "b": candidates([[2, 3]])}
-    assert BlendConfig().blend(found, 3).items.tolist() == [[3, 1, 2]]
+    assert RankFusionConfig().blend(found, 3).items.tolist() == [[3, 1, 2]]
 
 
 def test_padding_scores_nothing_however_often_it_appears() -> None:
     found = {name: candidates([[], [1]]) for name in "abc"}
-    blended = BlendConfig().blend(found, 2)
+    blended = RankFusionConfig().blend(found, 2)
     assert blended.items.tolist() == [[UNKNOWN, UNKNOWN], [1, UNKNOWN]]
     assert np.isneginf(blended.scores[0]).all()
 
 
 def test_no_queries_blend_to_none() -> None:
     empty = Candidates(np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32))
-    assert BlendConfig().blend({"a": empty}, 3).items.shape == (0, 3)
+    assert RankFusionConfig().blend({"a": empty}, 3).items.shape == (0, 3)
 
 
 def test_a_weight_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 0"):
-        BlendConfig(weights={"a": -1.0})
+        RankFusionConfig(weights={"a": -1.0})
