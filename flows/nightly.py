@@ -114,9 +114,9 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     encoded = encode(night, prepared)
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
-    scored = evaluate(night, prepared, sources)
+    scored = evaluate(night, prepared, encoded, sources, parent)
     mixed = mix(night, prepared, scored)
-    batched = batch(night, prepared, sources)
+    batched = batch(night, prepared, encoded, sources, scored)
     parts = Parts(prepared, encoded, sources, scored, mixed, batched, parent.id if parent else None)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)

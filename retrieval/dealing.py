@@ -1,6 +1,6 @@
 """Several sources' rankings dealt into one like cards: each source gets its share of the places."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,21 +23,43 @@ def deal(found: Mapping[str, Candidates], shares: Mapping[str, float], k: int) -
 
     An item that several sources found is dealt once, by the first that names it, and counts for that source alone.
     """
-    # Before the last place k - 1 items are dealt, so that nothing behind the first k of a list is ever reached.
-    dealers = {name: ranking.top(k) for name, ranking in found.items() if shares.get(name, 0) > 0}
-    n_queries = len(next(iter(found.values()))) if found else 0
-    if not dealers:
-        return Candidates.none(n_queries, k)
-    table = _Table.of(list(dealers.values()), np.array([shares[name] for name in dealers], np.float64))
-    answer = Candidates.none(n_queries, k)
-    for place in range(k):
-        items = table.next(place)
+    answer = Candidates.none(_n_queries(found), k)
+    for place, (items, _) in enumerate(_dealt(found, shares, k)):
         is_dealt = items != UNKNOWN
-        if not is_dealt.any():
-            break
         answer.items[:, place] = items
         answer.scores[is_dealt, place] = k - place
     return answer
+
+
+def dealers(
+    found: Mapping[str, Candidates], shares: Mapping[str, float], items: Int32[np.ndarray, "queries k"]
+) -> Int64[np.ndarray, "queries k"]:
+    """Which source of `found` deals each item when all is dealt; -1 for what none deals."""
+    answer = np.full(items.shape, UNKNOWN, np.int64)
+    for dealt, dealer in _dealt(found, shares, sum(ranking.items.shape[1] for ranking in found.values())):
+        np.copyto(answer, dealer[:, None], where=(items == dealt[:, None]) & (items != UNKNOWN))
+    return answer
+
+
+def _n_queries(found: Mapping[str, Candidates]) -> int:
+    return len(next(iter(found.values()))) if found else 0
+
+
+def _dealt(
+    found: Mapping[str, Candidates], shares: Mapping[str, float], k: int
+) -> Iterator[tuple[Int32[np.ndarray, " queries"], Int64[np.ndarray, " queries"]]]:
+    """Place after place, the item that each query gets and which source of `found` deals it, until all are dry."""
+    # Before the last place k - 1 items are dealt, so that nothing behind the first k of a list is ever reached.
+    dealing = {name: ranking.top(k) for name, ranking in found.items() if shares.get(name, 0) > 0}
+    if not dealing:
+        return
+    table = _Table.of(list(dealing.values()), np.array([shares[name] for name in dealing], np.float64))
+    number = np.array([number for number, name in enumerate(found) if name in dealing])
+    for place in range(k):
+        items, turn = table.next(place)
+        if not (items != UNKNOWN).any():
+            return
+        yield items, number[turn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +67,10 @@ class _Table:
     """Each source's list and how far it is dealt, for many queries at once; the last place of a list is its end."""
 
     shares: Float64[np.ndarray, " sources"]
-    items: Int32[np.ndarray, " queries*sources*places"]
-    codes: Int64[np.ndarray, " queries*sources*places"]
+    items: Int32[np.ndarray, " entries"]
+    codes: Int64[np.ndarray, " entries"]
     """Where `dealt` tells of the item; equal items of one query have one code."""
-    dealt: Bool[np.ndarray, " queries*sources*places"]
+    dealt: Bool[np.ndarray, " entries"]
     position: Int64[np.ndarray, "queries sources"]
     """Where the next item of each list is."""
     credited: Int64[np.ndarray, "queries sources"]
@@ -65,15 +87,15 @@ class _Table:
         codes, nothing = _codes(items.reshape(len(items), len(rankings) * width)), np.zeros(items.shape[:2], np.int64)
         return cls(shares / shares.sum(), items.ravel(), codes.ravel(), np.zeros(items.size, bool), start, nothing)
 
-    def next(self, place: int) -> Int32[np.ndarray, " queries"]:
-        """The item that each query gets at a place; unknown where every list is dry."""
+    def next(self, place: int) -> tuple[Int32[np.ndarray, " queries"], Int64[np.ndarray, " queries"]]:
+        """The item that each query gets at a place, unknown where every list is dry, and which list it is from."""
         self._pass_over_dealt()
         rows, following = np.arange(len(self.position)), self.items[self.position]
         turn = self._turns(following != UNKNOWN, place)
         items = following[rows, turn]
         self.dealt[self.codes[self.position[rows, turn]]] = items != UNKNOWN
         self.credited[rows, turn] += 1
-        return items
+        return items, turn
 
     def _pass_over_dealt(self) -> None:
         passed = self.dealt[self.codes[self.position]]

@@ -1,6 +1,6 @@
 """The names of the files of artifacts and releases: what a writer puts where a reader looks."""
 
-FORMAT = 1
+FORMAT = 2
 """What a release holds and how; a reader of another number refuses it."""
 CATALOGUE = "catalogue"
 PEOPLE = "people"
@@ -26,6 +26,12 @@ ITEMS = "items"
 SCORES = "scores.json"
 ANSWERS = "answers"
 """What each source and the blend answered on the newest day."""
+CALIBRATION = "calibration.json"
+"""What scores were worth on the newest day: the next night's blend goes by it."""
+BLENDED_WITH = "blended_with.json"
+"""What the blend of this release goes by."""
+POLICIES = "policies.json"
+"""What each policy costs."""
 MIX = "mix.json"
 """What each source is worth on the newest day."""
 MIXER = "mixer.html"

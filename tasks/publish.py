@@ -14,6 +14,8 @@ from retrieval.progress import advance
 from retrieval.recommender import with_day
 from storage.bundle import (
     BATCH,
+    BLENDED_WITH,
+    CALIBRATION,
     CATALOGUE,
     DISPLAY,
     FORMAT,
@@ -23,6 +25,7 @@ from storage.bundle import (
     MIXER,
     MODEL,
     PEOPLE,
+    POLICIES,
     QUALITY,
     RECIPE,
     RELEASE,
@@ -159,7 +162,8 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
             shutil.copyfile(source.vectors.path / VECTORS, target / VECTORS)
             shutil.copyfile(source.index.path / INDEX, target / INDEX)
             shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
-    shutil.copyfile(parts.scored.path / SCORES, folder / SCORES)
+    for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
+        shutil.copyfile(parts.scored.path / name, folder / name)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
     for page in (REPORT, MIXER):
         shutil.copyfile(report.path / page, folder / page)

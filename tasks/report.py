@@ -20,6 +20,7 @@ from storage.bundle import MIXER, REPORT, SCORES
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
+from tasks.evaluate import read_merge
 from tasks.ingest import Ingested
 from tasks.mix import read_hand, read_mix
 from tasks.prepare import read_held_out, read_serving
@@ -133,7 +134,8 @@ def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], li
     """A few of the day's users and items drawn by the recipe's seed, and fresh items, with what readers would get."""
     recipe, dataset, today = night.recipe, read_serving(parts.prepared, night.day), read_held_out(parts.prepared)
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
-    recommender = Snapshot(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+    merge = read_merge(recipe, dataset, parts.encoded, parts.scored)
+    recommender = Snapshot(id_, dataset, sources, merge, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
     users = [_user(parts, recommender, int(user)) for user in rng.permutation(active)[:N_SAMPLES]]

@@ -119,7 +119,7 @@ def test_wrong_use_is_refused(recommender: Recommender) -> None:
         recommender.recommend("u00000")
     with pytest.raises(TypeError, match=r"a history is the text 'i00001'"):
         recommender.recommend(histories=["i00001"])
-    with pytest.raises(ValueError, match=r"either users or histories"):
+    with pytest.raises(ValueError, match=r"either users, or histories"):
         recommender.recommend()
     with pytest.raises(ValueError, match=r"k is 0"):
         recommender.search(["bread"], 0)
