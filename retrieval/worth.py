@@ -71,6 +71,8 @@ def proposal(mix: Mapping[str, Any]) -> str:
     if not mix["n_users"]:
         return "Nobody chose anything on this day, so nothing can be said of the shares."
     quota = mix["quota"]
+    if quota["shares"] == {source["source"]: source["share"] for source in mix["sources"]}:
+        return "No shares were found that find more than the present ones."
     named = sorted(quota["shares"].items(), key=lambda entry: (-entry[1], entry[0]))
     shares = ", ".join(f"{name} {100 * part:.0f} %" for name, part in named if part)
     silent = [name for name, part in named if not part]

@@ -8,7 +8,7 @@ from retrieval.dealing import deal
 from retrieval.domain import UNKNOWN
 from retrieval.metrics import Estimate
 from retrieval.mixing import ANY, EVERYBODY, Mix, measure, overlap
-from retrieval.quotas import Hand, best_shares, propose, with_share, without
+from retrieval.quotas import Hand, best_shares, chosen_shares, propose, with_share, without
 
 EVEN = {"left": 0.25, "right": 0.25, "echo": 0.25, "noise": 0.25}
 
@@ -170,6 +170,14 @@ def test_the_greedy_walk_is_its_definition() -> None:
     assert found == best_by_hand(hand)
     assert sum(share > 0 for share in found.values()) > 1, "one source alone would test nothing"
     assert sum(found.values()) == pytest.approx(1.0)
+
+
+def test_present_shares_that_the_walk_does_not_reach_are_kept() -> None:
+    hand = planted_hand(40)
+    best = {"left": 0.5, "right": 0.5, "echo": 0.0, "noise": 0.0}
+    assert chosen_shares(hand, best) == best
+    assert chosen_shares(hand, EVEN) == best_shares(hand)
+    assert propose(hand, best, np.random.default_rng(0)).gain == Estimate(0.0, 0.0, 0.0)
 
 
 def test_no_gain_is_found_where_sources_differ_by_chance_alone() -> None:

@@ -55,6 +55,11 @@ def test_what_is_not_sure_is_not_said_to_be(mix: dict[str, Any]) -> None:
     assert "-10.00 points (-20.00 to -5.00): a sure loss" in proposal(worse)
 
 
+def test_shares_that_nothing_beats_are_said_to_be_kept() -> None:
+    kept = mix_of(planted_hand(40), left=0.5, right=0.5, echo=0.0, noise=0.0)
+    assert proposal(kept) == "No shares were found that find more than the present ones."
+
+
 def test_segments_name_the_best_source_first(mix: dict[str, Any]) -> None:
     (segment,) = recall_by_segment(mix)
     means = [found["recall"]["mean"] for found in segment["sources"].values()]
