@@ -113,8 +113,9 @@ def _show(recommender: "Recommender", found: "Answer", asked: dict[str, Any], ti
     items = [item | {"rank": rank, "score": round(score, 5)} for rank, (item, score) in enumerate(shown, start=1)]
     reasons = found.reasons[0] if found.reasons else []
     if json:
-        told = [item | {"why": asdict(reason)} for item, reason in zip(items, reasons, strict=True)] or items
-        console.print_json({"release": found.release_id, **asked, "items": told})
+        if reasons:
+            items = [item | {"why": asdict(reason)} for item, reason in zip(items, reasons, strict=True)]
+        console.print_json({"release": found.release_id, **asked, "items": items})
         return
     rows = [(i["rank"], i["item_id"], i["title"], i["details"], " › ".join(i["topics"]), i["score"]) for i in items]
     columns = ("rank", "item", "title", "details", "topics", "score")

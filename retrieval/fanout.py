@@ -1,7 +1,6 @@
 """All sources asked the same questions, side by side where that is worth a thread."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +9,8 @@ from retrieval.retrievers.protocol import Retriever
 
 WORTH_THREADS = 64
 """Questions from which on threads are worth their making: fewer are answered before a thread has begun."""
+Clock = Callable[[], float]
+"""Seconds from any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,17 @@ class Found:
 
     candidates: dict[str, Candidates]
     microseconds: dict[str, float]
-    """By source, for all questions together."""
+    """By source, for all questions together; all 0 where no clock was given."""
 
 
-def fan_out(sources: Mapping[str, Retriever], queries: Queries, depth: int, *, threads: bool = True) -> Found:
+def fan_out(
+    sources: Mapping[str, Retriever],
+    queries: Queries,
+    depth: int,
+    *,
+    threads: bool = True,
+    clock: Clock = lambda: 0.0,
+) -> Found:
     """The first `depth` candidates of each source.
 
     Many questions are answered by a thread a source, whose numerics release the interpreter's lock; without `threads`,
@@ -29,8 +37,8 @@ def fan_out(sources: Mapping[str, Retriever], queries: Queries, depth: int, *, t
     """
 
     def ask(source: Retriever) -> tuple[Candidates, float]:
-        start = time.perf_counter()
-        return source.retrieve(queries, depth), 1e6 * (time.perf_counter() - start)
+        start = clock()
+        return source.retrieve(queries, depth), 1e6 * (clock() - start)
 
     if threads and len(sources) > 1 and len(queries) >= WORTH_THREADS:
         with ThreadPoolExecutor(len(sources)) as pool:

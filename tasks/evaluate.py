@@ -1,6 +1,7 @@
 """Every source and their blend, asked about the newest day, which none of them has seen."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -49,9 +50,9 @@ def evaluate(
         merge = Merge(recipe.blend, recipe.policy.of(dataset), calibration)
         scores, costs = [], dict[str, float]()
         for pairs, holdout in everything.both().items():
-            found = fan_out(
-                fitted, holdout.queries, merge.depth(K, len(fitted)), threads=False
-            )  # timed, so one after the other
+            depth = merge.depth(K, len(fitted))
+            # They are timed, so one after the other.
+            found = fan_out(fitted, holdout.queries, depth, threads=False, clock=time.perf_counter)
             shown = blended(fitted, merge, holdout.queries, K, found=found.candidates)
             ranked = {name: ranking.top(K) for name, ranking in found.candidates.items()} | {BLEND: shown}
             scores += _scores(recipe, dataset, pairs, holdout, ranked)
