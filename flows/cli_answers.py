@@ -1,7 +1,8 @@
 """Commands that ask a release: what a user gets, what is like an item, what a text means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from flows.settings import Settings
 
 if TYPE_CHECKING:
     from storage.serving import Answer, Recommender
+    from storage.whys import Reason
 
 answers_app = typer.Typer()
 
@@ -20,26 +22,39 @@ answers_app = typer.Typer()
 def recommend(
     user: Annotated[str | None, typer.Option(help="The user's id")] = None,
     history: Annotated[list[str] | None, typer.Option(help="An item somebody new has just chosen; repeatable")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="What is known of somebody new, as key=value; repeatable")
+    ] = None,
     k: HowMany = 20,
     topic: Topic = None,
     source: Annotated[list[str] | None, typer.Option(help="A source to blend, all if none; repeatable")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why each item is there")] = False,
     release: ReleaseOption = None,
     lake: Lake = None,
     releases: Releases = None,
     json: Json = False,
 ) -> None:
-    """What a user gets from the live release, or somebody with a history and no id."""
-    if (user is None) == (not history):
-        raise typer.BadParameter("give either --user or --history")
+    """What a user gets from the live release, or somebody with a history or attributes and no id."""
+    if (user is None) == (not history and not attribute):
+        raise typer.BadParameter("give either --user, or --history and --attribute")
+    how: dict[str, Any] = {"k": k, "condition": topic, "sources": source, "why": why}
+    said = dict(_key_and_value(text) for text in attribute or [])
     with _opened(lake, releases, release) as recommender:
         if user is not None:
             recommender.opened.snapshot.dataset.people.ids.row(user)  # a person who mistyped wants to be told
-            found = recommender.recommend([user], k, condition=topic, sources=source)
-            _show(recommender, found, {"user": user}, f"For user {user}", json)
+            _show(recommender, recommender.recommend([user], **how), {"user": user}, f"For user {user}", json)
         else:
-            found = recommender.recommend(histories=[history or []], k=k, condition=topic, sources=source)
-            asked = {"history": history, "unknown": found.unknown}
-            _show(recommender, found, asked, f"After {', '.join(history or [])}", json)
+            found = recommender.recommend(histories=[history or []], attributes=[said], **how)
+            asked = {"history": history or [], "attributes": said, "unknown": found.unknown}
+            title = ", ".join([*(history or []), *(attribute or [])])
+            _show(recommender, found, asked, f"After {title}" if history else f"For somebody of {title}", json)
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise typer.BadParameter(f"--attribute {text!r} is no key=value")
+    return key, value
 
 
 @answers_app.command()
@@ -96,11 +111,34 @@ def _described(recommender: "Recommender", ids: list[str]) -> list[dict[str, Any
 def _show(recommender: "Recommender", found: "Answer", asked: dict[str, Any], title: str, json: bool) -> None:
     shown = zip(_described(recommender, found.ids[0]), found.scores[0], strict=True)
     items = [item | {"rank": rank, "score": round(score, 5)} for rank, (item, score) in enumerate(shown, start=1)]
+    reasons = found.reasons[0] if found.reasons else []
     if json:
+        if reasons:
+            items = [item | {"why": asdict(reason)} for item, reason in zip(items, reasons, strict=True)]
         console.print_json({"release": found.release_id, **asked, "items": items})
         return
     rows = [(i["rank"], i["item_id"], i["title"], i["details"], " › ".join(i["topics"]), i["score"]) for i in items]
     columns = ("rank", "item", "title", "details", "topics", "score")
+    if reasons:
+        titles = _titles(recommender, reasons)
+        rows = [(*row[:3], *in_words(reason, titles)) for row, reason in zip(rows, reasons, strict=True)]
+        columns = ("rank", "item", "title", "found by", "because of", "moved by")
     console.print_table(f"{title} (release {found.release_id})", columns, rows)
     if found.unknown:
         console.complain("unknown", f"this release does not know {', '.join(found.unknown)}")
+
+
+def _titles(recommender: "Recommender", reasons: Sequence["Reason"]) -> dict[str, str]:
+    """What the items of the history that are named as reasons are called."""
+    ids = sorted({id_ for reason in reasons for id_ in reason.near})
+    return {item["item_id"]: item["title"] for item in _described(recommender, ids)}
+
+
+def in_words(reason: "Reason", titles: Mapping[str, str]) -> tuple[str, str, str]:
+    """Who found an item, what of the user's own it is near to, and which policies moved it."""
+    found = [f"{by.source} #{by.rank} {by.share:.0%}" for by in reason.found_by]
+    near = [titles[id_] for id_ in reason.near] or reason.topics
+    moved = [
+        f"{by.policy} (else {f'#{by.place_without}' if by.place_without else 'not shown'})" for by in reason.moved_by
+    ]
+    return ", ".join(found), "; ".join(near), ", ".join(moved)

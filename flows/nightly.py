@@ -26,6 +26,7 @@ from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import Ingested, ingest
+from tasks.mix import mix, read_mix
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -58,6 +59,17 @@ class NightResult:
     @property
     def report(self) -> str:
         return str(self.folder / REPORT)
+
+    @property
+    def mix(self) -> dict[str, Any]:
+        """What each source is worth."""
+        return read_mix(self.parts.mixed)
+
+    @property
+    def microseconds_per_query(self) -> dict[str, float]:
+        """What each source costs."""
+        costs: dict[str, float] = self.stages["evaluate"]["microseconds_per_query"]
+        return costs
 
     def stage_seconds(self) -> dict[str, float]:
         """How long each stage took when it was done."""
@@ -102,9 +114,10 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     encoded = encode(night, prepared)
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
-    scored = evaluate(night, prepared, sources)
-    batched = batch(night, prepared, sources)
-    parts = Parts(prepared, encoded, sources, scored, batched, parent.id if parent else None)
+    scored = evaluate(night, prepared, encoded, sources, parent)
+    mixed = mix(night, prepared, scored)
+    batched = batch(night, prepared, encoded, sources, scored)
+    parts = Parts(prepared, encoded, sources, scored, mixed, batched, parent.id if parent else None)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()

@@ -10,6 +10,9 @@ from flows.nightly import NightResult
 from flows.status import release_as_json
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY
+from retrieval.wording import share
+from retrieval.worth import WorthRow, points, proposal, with_costs, worth_rows
+from storage.bundle import MIXER
 from storage.reader import named, read_display, read_snapshot
 from tasks.checks import Judged
 from tasks.ingest import Ingested
@@ -35,6 +38,7 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
         "facts": result.facts(),
         "batch": {name: result.stages["batch"][name] for name in ("n_users", "k", "n_items", "similar_k")},
         "scores": release["scores"],
+        "mix": with_costs(result.mix, result.microseconds_per_query),
         "indexes": release["indexes"],
         "report": result.report,
     }
@@ -62,8 +66,32 @@ def show_night(result: NightResult) -> None:
         f"{ahead['n_items']:,} items with {ahead['similar_k']} alike"
     )
     console.scores_table(f"Quality on {found['day']}, which no model has seen", found["scores"])
+    _show_worth(result)
     _show_judgement(found, result.judged)
     console.out.print(f"report    {found['report']}", soft_wrap=True)
+
+
+def _show_worth(result: NightResult) -> None:
+    """What each source is worth, and the quota that finds most."""
+    rows = [
+        (
+            row.source,
+            f"{row.recall['mean']:.4f}",
+            points(row.marginal),
+            share(row.overlap),
+            share(row.share),
+            _cost(row),
+        )
+        for row in worth_rows(result.mix, result.microseconds_per_query)
+    ]
+    columns = ("source", f"recall@{result.mix['k']}", "marginal, with its interval", "overlap", "share", "µs a query")
+    console.print_table(f"What each source is worth to {result.mix['n_users']:,} users", columns, rows)
+    console.out.print(f"quota     {proposal(result.mix)}", soft_wrap=True)
+    console.out.print(f"mixer     {result.folder / MIXER}", soft_wrap=True)
+
+
+def _cost(row: WorthRow) -> str | None:
+    return None if row.microseconds_per_query is None else f"{row.microseconds_per_query:,.0f}"
 
 
 def _show_judgement(found: dict[str, Any], judged: Judged) -> None:

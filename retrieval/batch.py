@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from retrieval.blend import BLEND, BlendConfig
+from retrieval.blend import BLEND
 from retrieval.domain import DAY, Candidates, Dataset
+from retrieval.finders import ranks_in
+from retrieval.merging import Merge, rounds
 from retrieval.progress import advance
 from retrieval.queries import ask, ask_about
-from retrieval.recommender import alike, answer
+from retrieval.recommender import alike
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
 from retrieval.rules import FrozenModel
@@ -32,7 +34,7 @@ class BatchConfig(FrozenModel):
     active_days: int = Field(default=30, ge=1)
     """Users are answered who have an event in that many newest days."""
     source: str = BLEND
-    """Whose ranking users get: a source's name, or blend."""
+    """Whose ranking users get: blend, or a source's name for what `sources=[name]` gets of a reader."""
     similar_k: int = Field(default=20, ge=0)
     """Items written an item; 0 writes nothing of items."""
     exact_up_to: int = Field(default=300_000, ge=0)
@@ -53,6 +55,8 @@ class Answers:
 
     rows: Int32[np.ndarray, " rows"]
     candidates: Candidates
+    finders: Bool[np.ndarray, "rows k sources"] | None = None
+    """Which of the sources found each item; None where items are answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,14 @@ class Batch:
 
     dataset: Dataset
     sources: Mapping[str, Retriever]
-    blend: BlendConfig
+    merge: Merge
     exclude_seen: bool
     config: BatchConfig
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources that answers to users are made of, in the order of `Answers.finders`."""
+        return list(self._merge_for_users().counted(self._asked()))
 
     def active_users(self) -> Int32[np.ndarray, " users"]:
         """Users with an event in the newest days, ascending."""
@@ -80,53 +89,58 @@ class Batch:
         eligible = self.dataset.catalogue.eligible(self.dataset.day)
         return _in_order("batch items", self._similar, np.flatnonzero(eligible).astype(np.int32), threads)
 
-    def _recommend(self, users: Int32[np.ndarray, " users"]) -> Candidates:
-        queries, k, sources = ask(self.dataset, users), self.config.k, self._sources_for_users()
+    def _recommend(self, users: Int32[np.ndarray, " users"]) -> Answers:
+        queries, sources, k = ask(self.dataset, users), self._exact(self._asked()), self.config.k
         if self.exclude_seen:
             queries = queries.without_seen()
-        if self.config.source != BLEND:
-            return sources[self.config.source].retrieve(queries, k)
-        return answer(sources, self.blend, queries, k)[BLEND]
+        shown = Candidates.none(len(users), k)
+        finders = np.zeros((len(users), k, len(self.source_names)), bool)
+        for part in rounds(sources, self._merge_for_users(), queries, k, threads=False):
+            shown.items[part.rows], shown.scores[part.rows] = part.merged.items, part.merged.scores
+            finders[part.rows] = ranks_in(part.found, part.merged.items) > 0
+        return Answers(users, shown, finders)
 
-    def _sources_for_users(self) -> Mapping[str, Retriever]:
-        """The sources, asked exactly where the catalogue is small enough."""
+    def _asked(self) -> Mapping[str, Retriever]:
+        """The sources that users are answered from."""
+        source = self.config.source
+        return self.sources if source == BLEND else {source: self.sources[source]}
+
+    def _merge_for_users(self) -> Merge:
+        return self.merge if self.config.source == BLEND else self.merge.among([self.config.source])
+
+    def _exact(self, sources: Mapping[str, Retriever]) -> Mapping[str, Retriever]:
+        """The sources, which compare with all items where the catalogue is small enough."""
         if len(self.dataset.catalogue) > self.config.exact_up_to:
-            return self.sources
+            return sources
         return {
-            name: source.exact() if isinstance(source, IndexedRetriever) else source
-            for name, source in self.sources.items()
+            name: source.exact() if isinstance(source, IndexedRetriever) else source for name, source in sources.items()
         }
 
-    def _similar(self, items: Int32[np.ndarray, " items"]) -> Candidates:
-        return alike(self.sources, self.blend, items, ask_about(self.dataset, items), self.config.similar_k)
+    def _similar(self, items: Int32[np.ndarray, " items"]) -> Answers:
+        queries = ask_about(self.dataset, items)
+        return Answers(items, alike(self.sources, self.merge, items, queries, self.config.similar_k, threads=False))
 
 
 def _in_order(
-    work: str, answer_block: Callable[[np.ndarray], Candidates], rows: Int32[np.ndarray, " rows"], threads: int
+    work: str, answer_block: Callable[[np.ndarray], Answers], rows: Int32[np.ndarray, " rows"], threads: int
 ) -> Iterator[Answers]:
     """Blocks answered on threads and given in order, never more than a few ahead of who takes them.
 
     Each thread keeps a core busy by itself: the libraries' own threads would only stand in each other's way.
     """
-    ahead: deque[tuple[np.ndarray, Future[Candidates]]] = deque()
+    ahead: deque[Future[Answers]] = deque()
     with (
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool,
     ):
         try:
             for start in range(0, len(rows), BLOCK):
-                part = rows[start : start + BLOCK]
-                ahead.append((part, pool.submit(answer_block, part)))
+                ahead.append(pool.submit(answer_block, rows[start : start + BLOCK]))
                 if len(ahead) > 2 * threads:
-                    yield _first(ahead)
+                    yield ahead.popleft().result()
                     advance(work, start - (len(ahead) - 1) * BLOCK, len(rows))
             while ahead:
-                yield _first(ahead)
+                yield ahead.popleft().result()
             advance(work, len(rows), len(rows))
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _first(ahead: deque[tuple[np.ndarray, Future[Candidates]]]) -> Answers:
-    part, found = ahead.popleft()
-    return Answers(part, found.result())

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64
 
 from retrieval import metrics
 from retrieval.blend import BLEND
-from retrieval.domain import UNKNOWN, Candidates, Catalogue, Histories, Ragged
+from retrieval.domain import UNKNOWN, Candidates, Ragged
 from retrieval.evaluation import Holdout
 from retrieval.metrics import Estimate
 from retrieval.release_rules import COVERAGE, FRESH, NDCG, RECALL, SPREAD, TAIL, GateConfig
@@ -60,21 +60,6 @@ class Column:
     live: Float64[np.ndarray, " queries"]
     candidate: Float64[np.ndarray, " queries"]
     counts: Bool[np.ndarray, " queries"]
-
-
-def tail_items(histories: Histories, n_items: int) -> Bool[np.ndarray, " items"]:
-    """All items but the fewest that make up half of all choices."""
-    chosen = np.bincount(histories.positives().items, minlength=n_items)
-    order = np.argsort(-chosen, kind="stable")
-    head = order[: np.searchsorted(np.cumsum(chosen[order]), chosen.sum() / 2) + 1]
-    tail = np.ones(n_items, bool)
-    tail[head] = False
-    return tail
-
-
-def fresh_items(catalogue: Catalogue, day: int, n_days: int) -> Bool[np.ndarray, " items"]:
-    """Items first seen in the `n_days` days that end with `day`."""
-    return catalogue.fresh(day - n_days + 1)
 
 
 def compare_blends(

@@ -1,11 +1,17 @@
-"""Ranking quality: recall, nDCG and coverage by the definitions of trec_eval, with bootstrap intervals over users."""
+"""How good rankings are, by the definitions of trec_eval, and what they show, with bootstrap intervals over users."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from retrieval.domain import UNKNOWN, Candidates, Ragged
+
+CHUNK = 100
+"""Resamples held at once."""
+Column = TypeVar("Column", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,36 @@ def hits(found: Candidates, targets: Ragged, n_items: int) -> Bool[np.ndarray, "
     return (found.items != UNKNOWN) & np.isin(keys, wanted)
 
 
+def places(found: Candidates, targets: Ragged, n_items: int) -> Int64[np.ndarray, " targets"]:
+    """Where each target stands in its query's ranking, counted from 0; the ranking's length where it is not in it."""
+    width = found.items.shape[1]
+    known = found.items != UNKNOWN
+    keys = (np.arange(len(found))[:, None] * n_items + found.items)[known]
+    order = np.argsort(keys)
+    ordered, wanted = keys[order], targets.owners() * n_items + targets.values
+    at = np.searchsorted(ordered, wanted)
+    is_found = at < len(ordered)
+    is_found[is_found] = ordered[at[is_found]] == wanted[is_found]
+    standing = np.full(len(wanted), width, np.int64)
+    standing[is_found] = np.nonzero(known)[1][order[at[is_found]]]
+    return standing
+
+
+def recall_among(
+    reached: Bool[np.ndarray, " targets"] | Int64[np.ndarray, " targets"],
+    kept: Bool[np.ndarray, " targets"],
+    targets: Ragged,
+) -> Float64[np.ndarray, " queries"]:
+    """Share of a query's kept targets that were reached; not a number where it has none of them.
+
+    Counts instead of truths give a sum of recalls, such as the difference of two.
+    """
+    owners = targets.owners()[kept]
+    wanted = np.bincount(owners, minlength=len(targets))
+    gained = np.bincount(owners, reached[kept], minlength=len(targets))
+    return np.where(wanted > 0, gained / np.maximum(wanted, 1), np.nan)
+
+
 def recall(hit: Bool[np.ndarray, "queries k"], targets: Ragged, k: int) -> Float64[np.ndarray, " queries"]:
     """Share of a query's targets among its first k candidates."""
     return hit[:, :k].sum(1) / np.maximum(targets.lengths, 1)
@@ -35,6 +71,42 @@ def ndcg(hit: Bool[np.ndarray, "queries k"], targets: Ragged, k: int) -> Float64
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])
     gained = hit[:, :k] @ discounts[: hit[:, :k].shape[1]]
     return gained / np.maximum(ideal[np.minimum(targets.lengths, k)], 1e-12)
+
+
+def reciprocal_rank(hit: Bool[np.ndarray, "queries k"], k: int) -> Float64[np.ndarray, " queries"]:
+    """1 / rank of the first target among the first k candidates, 0 where there is none; its mean is the MRR."""
+    first = hit[:, :k]
+    return np.where(first.any(axis=1), 1 / (1 + first.argmax(axis=1)), 0.0) if first.shape[1] else np.zeros(len(hit))
+
+
+def hit_rate(hit: Bool[np.ndarray, "queries k"], k: int) -> Float64[np.ndarray, " queries"]:
+    """1 where any target is among the first k candidates, 0 elsewhere."""
+    return np.where(hit[:, :k].any(axis=1), 1.0, 0.0)
+
+
+def self_information(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarray, " items"]:
+    """How surprising an item is, in bits: -log2 p, p its share of all choices.
+
+    One choice is added to each item, so that what nobody has chosen yet surprises most, and not without bound.
+    Source: Vargas and Castells, RecSys 2011, popularity-based novelty.
+    """
+    return np.log2((n_choices.sum() + len(n_choices)) / (n_choices + 1))
+
+
+def popularity_percentile(n_choices: Int64[np.ndarray, " items"]) -> Float64[np.ndarray, " items"]:
+    """Share of the catalogue that is chosen less often than an item, those equally often counted half: 0 to 1."""
+    ordered = np.sort(n_choices)
+    less, up_to = (np.searchsorted(ordered, n_choices, side) for side in ("left", "right"))
+    return (less + up_to) / (2 * max(len(n_choices), 1))
+
+
+def mean_shown(found: Candidates, values: Float64[np.ndarray, " items"], k: int) -> Float64[np.ndarray, " queries"]:
+    """The mean of items' values over a query's first k candidates; not a number where it has none."""
+    first = found.items[:, :k]
+    known = first != UNKNOWN
+    n_shown = known.sum(axis=1)
+    total = np.where(known, values[first], 0.0).sum(axis=1)
+    return np.where(n_shown > 0, total / np.maximum(n_shown, 1), np.nan)
 
 
 def shown(
@@ -75,8 +147,32 @@ def ratio(
 
 def estimate(values: Float64[np.ndarray, " users"], rng: np.random.Generator, n_resamples: int = 1000) -> Estimate:
     """The mean over users and the percentile interval of its bootstrap distribution."""
-    if not len(values):
-        return Estimate(0.0, 0.0, 0.0)
-    draws = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=n_resamples) @ values / len(values)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return estimates({"": values}, rng, n_resamples)[""]
+
+
+def estimates(
+    columns: Mapping[Column, Float64[np.ndarray, " users"]], rng: np.random.Generator, n_resamples: int = 1000
+) -> dict[Column, Estimate]:
+    """The mean of each column over the users it is a number for, with its interval; 0 where there are none.
+
+    All columns are resampled together, so that differences of their bounds mean something.
+    """
+    values = np.stack(list(columns.values()), axis=1)
+    counts = ~np.isnan(values)
+    if not counts.any():
+        return dict.fromkeys(columns, Estimate(0.0, 0.0, 0.0))
+    values, n = np.where(counts, values, 0.0), len(values)
+    drawn = []
+    for start in range(0, n_resamples, CHUNK):
+        draws = rng.multinomial(n, np.full(n, 1 / n), size=min(CHUNK, n_resamples - start)).astype(np.float64)
+        present = draws @ counts
+        drawn.append(np.divide(draws @ values, present, out=np.full_like(present, np.nan), where=present > 0))
+    means, resampled = values.sum(axis=0) / np.maximum(counts.sum(axis=0), 1), np.concatenate(drawn)
+    return {name: _around(means[place], resampled[:, place]) for place, name in enumerate(columns)}
+
+
+def _around(mean: float, resampled: Float64[np.ndarray, " resamples"]) -> Estimate:
+    """The interval of a mean; a resample without any user that counts says nothing."""
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (mean, mean)
+    return Estimate(float(mean), float(low), float(high))

@@ -9,10 +9,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from retrieval.batch import BatchConfig
-from retrieval.blend import BLEND, BlendConfig
+from retrieval.blend import BLEND, AnyBlend, RankFusionConfig
 from retrieval.errors import RecipeError
 from retrieval.evaluation import Pairs
 from retrieval.index import IndexConfig
+from retrieval.policies import PolicyConfig
 from retrieval.release_rules import AcceptanceConfig, GateConfig
 from retrieval.retrievers import AnyFamily
 from retrieval.rules import Action, FrozenModel, Rules
@@ -51,6 +52,8 @@ class EvaluationConfig(FrozenModel):
 
     max_users: int = Field(default=20_000, ge=1)
     """More users than this are sampled, with the recipe's seed."""
+    mixing_users: int = Field(default=1000, ge=1)
+    """Of these, how many at most are dealt to again and again, to find out what each source is worth."""
 
 
 class RetentionConfig(FrozenModel):
@@ -68,7 +71,8 @@ class AnsweringRecipe(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sources: dict[str, AnyFamily]
-    blend: BlendConfig
+    blend: AnyBlend
+    policy: PolicyConfig
     serving: ServingConfig
 
 
@@ -83,7 +87,8 @@ class Recipe(FrozenModel):
     text: TextConfig = TextConfig()
     index: IndexConfig = IndexConfig()
     sources: dict[str, AnyFamily] = Field(min_length=1)
-    blend: BlendConfig = BlendConfig()
+    blend: AnyBlend = RankFusionConfig()
+    policy: PolicyConfig = PolicyConfig()
     serving: ServingConfig = ServingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
@@ -107,11 +112,13 @@ class Recipe(FrozenModel):
 
     @model_validator(mode="after")
     def _blend_names_sources(self) -> Self:
-        unknown = set(self.blend.weights) - set(self.sources)
-        if unknown:
-            raise ValueError(f"blend.weights names {sorted(unknown)}, but sources are {sorted(self.sources)}")
-        if not any(self.blend.weights.get(name, 1.0) for name in self.sources):
-            raise ValueError("blend.weights leaves out every source: give one of them more than 0")
+        for key, names in self.blend.named().items():
+            unknown = sorted(set(names) - set(self.sources))
+            if unknown:
+                raise ValueError(f"blend.{key} names {unknown}, but sources are {sorted(self.sources)}")
+        if not any(self.blend.weight(name) for name in self.sources):
+            keys = ", ".join(self.blend.named())
+            raise ValueError(f"blend.{keys} leaves out every source: let one of them count")
         return self
 
     @model_validator(mode="after")

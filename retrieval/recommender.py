@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from retrieval.blend import BLEND, BlendConfig
-from retrieval.domain import DAY, UNKNOWN, Candidates, Catalogue, Dataset, Histories, People, Queries
+from retrieval.domain import UNKNOWN, Candidates, Catalogue, Dataset, Histories, People, Queries
 from retrieval.errors import ModelError, UnknownId
-from retrieval.queries import ask, ask_about
+from retrieval.explanation import Reasons, explain
+from retrieval.merging import Merge, blended
+from retrieval.queries import ask, ask_about, ask_newly, features_of
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Retriever
-from retrieval.search import rank_all
+from retrieval.search import concatenate, rank_all
 from retrieval.text import TextEncoder
 
 
@@ -23,7 +24,7 @@ class Snapshot:
     release_id: str
     dataset: Dataset
     sources: Mapping[str, Retriever]
-    blend: BlendConfig
+    merge: Merge
     exclude_seen: bool
     encoder: TextEncoder | None = None
     """What made the dataset's text vectors; without it no text can be searched for."""
@@ -38,21 +39,51 @@ class Snapshot:
         Raises:
             UnknownId: for a topic or a source that the release does not have.
         """
-        users = self.dataset.people.ids.rows(user_ids)
-        return self._blended(ask(self.dataset, users), k, condition, sources)
+        return self.answer(self.questions_of(user_ids), k, condition=condition, sources=sources)
 
     def recommend_after(
         self,
         histories: Sequence[Sequence[str]],
         k: int,
         *,
+        attributes: Sequence[Mapping[str, str]] | None = None,
         condition: str | None = None,
         sources: Collection[str] | None = None,
     ) -> Candidates:
-        """The same for somebody nobody knows, who has just chosen these items; unknown ones are passed over."""
+        """The same for somebody nobody knows, who has just chosen these items and is said to be such.
+
+        Items and attributes that the release does not know are passed over.
+        """
+        asked = self.questions_after(histories, attributes)
+        return self.answer(asked, k, condition=condition, sources=sources)
+
+    def questions_of(self, user_ids: Sequence[str]) -> Queries:
+        """What is known of users."""
+        return ask(self.dataset, self.dataset.people.ids.rows(user_ids))
+
+    def questions_after(
+        self, histories: Sequence[Sequence[str]], attributes: Sequence[Mapping[str, str]] | None = None
+    ) -> Queries:
+        """What histories of item ids, oldest first, and attributes say of people nobody knows."""
         rows = [self.dataset.catalogue.ids.rows(items) for items in histories]
         known = [chosen[chosen != UNKNOWN] for chosen in rows]
-        return self._blended(self._just_chosen(known), k, condition, sources)
+        features, _ = features_of(self.dataset.people, [{}] * len(known) if attributes is None else attributes)
+        return ask_newly(self.dataset, known, features)
+
+    def answer(
+        self, queries: Queries, k: int, *, condition: str | None = None, sources: Collection[str] | None = None
+    ) -> Candidates:
+        """The best k items of each question."""
+        chosen, merge = self._chosen(sources)
+        return blended(chosen, merge, self._allowed(queries, condition), k)
+
+    def explain(
+        self, queries: Queries, k: int, *, condition: str | None = None, sources: Collection[str] | None = None
+    ) -> tuple[Candidates, list[Reasons]]:
+        """The same, and why each item is there."""
+        (chosen, merge), asked = self._chosen(sources), self._allowed(queries, condition)
+        parts = [explain(chosen, merge, asked.take(np.array([row])), k, self.dataset) for row in range(len(queries))]
+        return concatenate([found for found, _ in parts], k), [reasons for _, reasons in parts]
 
     def similar(self, item_ids: Sequence[str], k: int, *, condition: str | None = None) -> Candidates:
         """The k nearest items of each item by its vector, or by who chose both where no source has vectors.
@@ -87,27 +118,15 @@ class Snapshot:
     def _catalogue(self) -> Catalogue:
         return self.dataset.catalogue
 
-    def _blended(self, queries: Queries, k: int, condition: str | None, sources: Collection[str] | None) -> Candidates:
-        asked, chosen = replace(queries, eligible=self._eligible(condition)), self._chosen(sources)
-        if not len(asked):
-            return Candidates.none(0, k)
-        blend = self.blend if sources is None else self.blend.among(chosen)
-        counted = {name: source for name, source in chosen.items() if blend.weight(name) > 0}
-        return answer(counted, blend, asked.without_seen() if self.exclude_seen else asked, k)[BLEND]
+    def _allowed(self, queries: Queries, condition: str | None) -> Queries:
+        """The questions with what may be shown."""
+        asked = replace(queries, eligible=self._eligible(condition))
+        return asked.without_seen() if self.exclude_seen else asked
 
     def _alike(self, items: Int32[np.ndarray, " items"], k: int, condition: str | None) -> Candidates:
         """What is like known items."""
         queries = replace(ask_about(self.dataset, items), eligible=self._eligible(condition))
-        return alike(self.sources, self.blend, items, queries, k)
-
-    def _just_chosen(self, histories: Sequence[Int32[np.ndarray, " _"]]) -> Queries:
-        """Questions of people nobody knows, whose histories end as the question is asked."""
-        n, day = len(histories), self.dataset.day
-        offsets = np.cumsum([0, *map(len, histories)], dtype=np.int64)
-        items = np.concatenate([np.zeros(0, np.int32), *histories])
-        times = np.full(len(items), day * DAY - 1, np.int64)
-        chosen = Histories(offsets, items, np.ones(len(items), np.float32), times)
-        return replace(ask(self.dataset, np.full(n, UNKNOWN)), histories=chosen)
+        return alike(self.sources, self.merge, items, queries, k)
 
     def _eligible(self, condition: str | None) -> Bool[np.ndarray, " items"]:
         """Which items may be shown today: all that are available, or those of one topic."""
@@ -119,36 +138,32 @@ class Snapshot:
         of_topic[np.searchsorted(topics.offsets, entries, side="right") - 1] = True
         return eligible & of_topic
 
-    def _chosen(self, names: Collection[str] | None) -> Mapping[str, Retriever]:
+    def _chosen(self, names: Collection[str] | None) -> tuple[Mapping[str, Retriever], Merge]:
+        """The sources to ask, and how their lists become one."""
         if names is None:
-            return self.sources
+            return self.sources, self.merge
         unknown = sorted(set(names) - set(self.sources))
         if unknown or not names:
             wrong = f"source {unknown[0]!r} is not in release {self.release_id}" if unknown else "no source is named"
             raise UnknownId(f"{wrong}. Name one or more of: {', '.join(self.sources)}.")
-        return {name: source for name, source in self.sources.items() if name in names}
-
-
-def answer(sources: Mapping[str, Retriever], blend: BlendConfig, queries: Queries, k: int) -> dict[str, Candidates]:
-    """The candidates of each source and, under `blend`, of all together."""
-    return with_blend(
-        {name: source.retrieve(queries, max(k, blend.depth)) for name, source in sources.items()}, blend, k
-    )
+        chosen = {name: source for name, source in self.sources.items() if name in names}
+        return chosen, self.merge.among(chosen)
 
 
 def alike(
-    sources: Mapping[str, Retriever], blend: BlendConfig, items: np.ndarray, queries: Queries, k: int
+    sources: Mapping[str, Retriever],
+    merge: Merge,
+    items: np.ndarray,
+    queries: Queries,
+    k: int,
+    *,
+    threads: bool = True,
 ) -> Candidates:
     """What is nearest to each item for the first source that has vectors, and for the blend where none has."""
     for source in sources.values():
         if isinstance(source, IndexedRetriever):
             return source.similar(items, queries, k)
-    return answer(sources, blend, queries, k)[BLEND]
-
-
-def with_blend(found: Mapping[str, Candidates], blend: BlendConfig, k: int) -> dict[str, Candidates]:
-    """The first k of each source's candidates and, under `blend`, of all together."""
-    return {name: ranking.top(k) for name, ranking in found.items()} | {BLEND: blend.blend(found, k)}
+    return blended(sources, merge.plain(), queries, k, threads=threads)
 
 
 def with_day(before: Histories, day_itself: Histories) -> Histories:

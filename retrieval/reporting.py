@@ -13,6 +13,7 @@ from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, b
 from retrieval.plots import sources_chart, trend_chart
 from retrieval.release_rules import Decision
 from retrieval.wording import against_popularity, count, floor_of, ranked, recall_of, seconds, share, since
+from retrieval.worth import proposal, recall_by_segment, worth_rows
 
 PAIRS = {"all": "all pairs", "new": "new pairs"}
 FACTS = {
@@ -112,6 +113,8 @@ class NightReport:
     """{"source", "recall_at_10", "ef_search", "n_vectors", "n_probes"} of each index."""
     microseconds_per_query: dict[str, float]
     """What each source costs, a query."""
+    mix: dict[str, Any]
+    """A `Mix` as plain values: what each source is worth."""
     facts: dict[str, Any]
     """Counts of the night: n_items, n_users, n_events_before, n_events_of_day, n_fresh_items, n_texts, n_encoded."""
     fresh_items: list[SampleItem] = field(default_factory=list)
@@ -145,6 +148,9 @@ def render(report: NightReport) -> str:
             served=BLEND,
             everybody=EVERYBODY,
             floor=floor_of(report.scores),
+            worth=worth_rows(report.mix, report.microseconds_per_query),
+            proposal=proposal(report.mix),
+            segments=recall_by_segment(report.mix),
             trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
             rows=report.rows,
             reasons=reasons_of(report.reasons, report.reason_meanings, report.rows),

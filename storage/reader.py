@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from retrieval.calibration import Calibration
 from retrieval.domain import Catalogue, Dataset, Histories, People
 from retrieval.errors import ModelError, ReleaseError
 from retrieval.index import VectorIndex
+from retrieval.merging import Merge
 from retrieval.packing import unpack
 from retrieval.recipe import AnsweringRecipe
 from retrieval.recommender import Snapshot
@@ -21,6 +23,7 @@ from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
 from retrieval.text import TextEncoder
 from storage.bundle import (
+    BLENDED_WITH,
     CATALOGUE,
     DISPLAY,
     HISTORIES,
@@ -56,7 +59,8 @@ def read_snapshot(folder: Path, encoder: TextEncoder | None = None) -> Snapshot:
     )
     sources = {name: _source(recipe, folder / SOURCES / name, name) for name in recipe.sources}
     encoder = encoder or read_encoder(folder / TEXT_ENCODER)
-    return Snapshot(facts["id"], dataset, sources, recipe.blend, recipe.serving.exclude_seen, encoder)
+    merge = Merge(recipe.blend, recipe.policy.of(dataset), read_calibration(folder))
+    return Snapshot(facts["id"], dataset, sources, merge, recipe.serving.exclude_seen, encoder)
 
 
 def _recipe(folder: Path) -> AnsweringRecipe:
@@ -90,6 +94,11 @@ def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: 
             f"{fitted.n_items:,} items: they are not of one night. Remove them and run the night again."
         )
     return IndexedRetriever(fitted, VectorIndex(graph, kept, effort))
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """What the blend of a night or a release goes by."""
+    return Calibration.from_plain(json.loads((folder / BLENDED_WITH).read_text()))
 
 
 def read_display(folder: Path, rows: Sequence[int]) -> list[dict[str, Any]]:

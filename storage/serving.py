@@ -2,19 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from retrieval.domain import UNKNOWN, Candidates
+from retrieval.domain import UNKNOWN, Candidates, Queries
+from retrieval.queries import features_of
 from retrieval.recommender import Snapshot
 from retrieval.vocabulary import Vocabulary
 from storage.background import beside_calls
 from storage.manifest import MANIFEST
 from storage.opening import Opened, Origin, Verify
 from storage.releases import ReleaseStore
+from storage.whys import Reason, in_ids
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ class Answer:
     scores: list[list[float]]
     unknown: list[str]
     """What the question named and the release does not know."""
+    reasons: list[list[Reason]] = field(default_factory=list)
+    """Where they were asked for, why each item is there."""
 
 
 def open_release(
@@ -77,26 +81,34 @@ class Recommender:
         k: int = 20,
         *,
         histories: Sequence[Sequence[str]] | None = None,
+        attributes: Sequence[Mapping[str, str]] | None = None,
         condition: str | None = None,
         sources: Collection[str] | None = None,
+        why: bool = False,
     ) -> Answer:
         """The best k items of each user, or after each history of item ids, oldest first.
 
+        Somebody new may bring `attributes` and context, such as age and store, beside a history or without one.
         `condition` is a topic: only its items are shown. `sources` are those to blend. Users nobody knows get what a
-        newcomer gets, unknown items of histories are passed over; both are named in the answer.
+        newcomer gets, unknown items and attributes are passed over; all are named in the answer. `why` asks for the
+        reasons of each item, which takes several times as long.
 
         Raises:
             UnknownId: for a topic or a source that the release does not have; it names those there are.
         """
         snapshot = self._snapshot(k)
-        if users is not None and histories is None:
-            found = snapshot.recommend(_many(users, "users"), k, condition=condition, sources=sources)
-            return _answer(snapshot, found, _unknown(snapshot.dataset.people.ids, users))
-        if histories is None or users is not None:
-            raise ValueError("recommend takes either users or histories: give one of them")
-        named = [item for items in _many(histories, "histories") for item in _many(items, "a history")]
-        found = snapshot.recommend_after(histories, k, condition=condition, sources=sources)
-        return _answer(snapshot, found, _unknown(snapshot.dataset.catalogue.ids, named))
+        if (users is None) == (histories is None and attributes is None):
+            raise ValueError("recommend takes either users, or histories and attributes: give one of them")
+        if users is not None:
+            asked = snapshot.questions_of(_many(users, "users"))
+            unknown = _unknown(snapshot.dataset.people.ids, users)
+        else:
+            asked, unknown = _newcomers(snapshot, histories, attributes)
+        if not why:
+            return _answer(snapshot, snapshot.answer(asked, k, condition=condition, sources=sources), unknown)
+        found, reasons = snapshot.explain(asked, k, condition=condition, sources=sources)
+        answer = _answer(snapshot, found, unknown)
+        return replace(answer, reasons=[in_ids(snapshot, *pair) for pair in zip(found.items, reasons, strict=True)])
 
     def similar(self, items: Sequence[str], k: int = 20, *, condition: str | None = None) -> Answer:
         """The k items most like each item; nothing is like an unknown one, which is named in the answer."""
@@ -165,6 +177,19 @@ class Recommender:
     def _watch(self, seconds: float) -> None:
         while not self._closed.wait(seconds):
             self.refresh()
+
+
+def _newcomers(
+    snapshot: Snapshot, histories: Sequence[Sequence[str]] | None, attributes: Sequence[Mapping[str, str]] | None
+) -> tuple[Queries, list[str]]:
+    """The questions of people nobody knows, and what of them the release does not know."""
+    said = [{}] * len(histories or []) if attributes is None else _many(attributes, "attributes")
+    chosen = [[]] * len(said) if histories is None else _many(histories, "histories")
+    if len(said) != len(chosen):
+        raise ValueError(f"there are {len(chosen)} histories and {len(said)} attributes: give one of each a question")
+    named = [item for items in chosen for item in _many(items, "a history")]
+    _, unknown = features_of(snapshot.dataset.people, said)
+    return snapshot.questions_after(chosen, said), _unknown(snapshot.dataset.catalogue.ids, named) + unknown
 
 
 def _answer(snapshot: Snapshot, found: Candidates, unknown: list[str]) -> Answer:

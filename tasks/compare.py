@@ -13,20 +13,19 @@ from retrieval.comparison import (
     churn,
     compare_blends,
     compare_sources,
-    fresh_items,
     score_shift,
-    tail_items,
     vanished,
 )
 from retrieval.dataset import day_number
 from retrieval.domain import Candidates, Dataset, Histories
 from retrieval.errors import LamplighterError
 from retrieval.evaluation import Holdout
-from retrieval.recommender import Snapshot, answer
+from retrieval.merging import answer
+from retrieval.recommender import Snapshot
 from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.seeds import generator
-from retrieval.segments import segments
+from retrieval.segments import fresh_items, segments, tail_items
 from retrieval.soundness import WHOLE, Reading
 from retrieval.translation import Translation
 from storage.bundle import BATCH, DIFFERENCES
@@ -110,7 +109,7 @@ def _beside(
 def _asked(live: Snapshot, dataset: Dataset, holdout: Holdout) -> dict[str, Candidates]:
     """What the live release answers, in the candidate's rows."""
     translation = Translation.between(dataset, live.dataset)
-    found = answer(live.sources, live.blend, translation.question(holdout.queries), K)
+    found = answer(live.sources, live.merge, translation.question(holdout.queries), K)
     return {name: translation.answer(ranking) for name, ranking in found.items()}
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from retrieval.dataset import build_catalogue, build_histories, build_people, day_number
 from retrieval.domain import Catalogue, Dataset, Histories, People
 from retrieval.packing import pack, unpack
+from retrieval.policies import requiring
 from retrieval.recommender import serving_dataset
 from storage.bundle import BEFORE, CATALOGUE, DISPLAY, PEOPLE, TODAY
 from storage.logs import open_logs
@@ -27,6 +28,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
             items = logs.catalogue(day, recipe.rules)
             catalogue = build_catalogue(items, recipe.history.crosses)
             catalogue = catalogue.blocking(recipe.serving.blocked_items, recipe.serving.blocked_topics)
+            catalogue = requiring(catalogue, recipe.policy.require)
             people = build_people(logs.people(day, recipe.history.context_keys))
             first = day - dt.timedelta(days=recipe.history.days)
             before = logs.interactions(first, day - dt.timedelta(days=1))
@@ -51,7 +53,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
     section = [
         reading,
         recipe.history.model_dump(),
-        [recipe.serving.blocked_items, recipe.serving.blocked_topics],
+        [recipe.serving.blocked_items, recipe.serving.blocked_topics, recipe.policy.require],
         {name: action.model_dump() for name, action in recipe.actions.items()},
     ]
     return night.once("prepare", inputs, section, make).ref

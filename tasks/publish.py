@@ -14,13 +14,18 @@ from retrieval.progress import advance
 from retrieval.recommender import with_day
 from storage.bundle import (
     BATCH,
+    BLENDED_WITH,
+    CALIBRATION,
     CATALOGUE,
     DISPLAY,
     FORMAT,
     HISTORIES,
     INDEX,
+    MIX,
+    MIXER,
     MODEL,
     PEOPLE,
+    POLICIES,
     QUALITY,
     RECIPE,
     RELEASE,
@@ -52,6 +57,7 @@ class Parts:
     encoded: Ref
     sources: Mapping[str, SourceRefs]
     scored: Ref
+    mixed: Ref
     batch: Ref
     parent: str | None
 
@@ -62,7 +68,7 @@ class Parts:
             stages.append((f"train {name}", source.model))
             if source.vectors and source.index:
                 stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-        return [*stages, ("evaluate", self.scored), ("batch", self.batch)]
+        return [*stages, ("evaluate", self.scored), ("mix", self.mixed), ("batch", self.batch)]
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each stage wrote down of its artifact, by the stage's name."""
@@ -156,8 +162,11 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
             shutil.copyfile(source.vectors.path / VECTORS, target / VECTORS)
             shutil.copyfile(source.index.path / INDEX, target / INDEX)
             shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
-    shutil.copyfile(parts.scored.path / SCORES, folder / SCORES)
-    shutil.copyfile(report.path / REPORT, folder / REPORT)
+    for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
+        shutil.copyfile(parts.scored.path / name, folder / name)
+    shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
+    for page in (REPORT, MIXER):
+        shutil.copyfile(report.path / page, folder / page)
     _copy(parts.batch.path, folder / BATCH)
     (folder / RECIPE).write_text(night.recipe.model_dump_json(indent=1))
     (folder / VERDICT).write_text(json.dumps(judged.as_plain(), indent=1))

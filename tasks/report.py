@@ -11,15 +11,18 @@ import numpy as np
 from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
 from retrieval.errors import ReleaseError
+from retrieval.mixer_page import Mixer, render_mixer, sample_users
 from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Snapshot
-from retrieval.reporting import Judgement, NightReport, SampleItem, SampleUser, StageTime, render
+from retrieval.reporting import PAIRS, Judgement, NightReport, SampleItem, SampleUser, StageTime, render
 from retrieval.seeds import generator
-from storage.bundle import REPORT, SCORES
+from storage.bundle import MIXER, REPORT, SCORES
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
+from tasks.evaluate import read_merge
 from tasks.ingest import Ingested
+from tasks.mix import read_hand, read_mix
 from tasks.prepare import read_held_out, read_serving
 from tasks.publish import Parts
 from tasks.run import Night, code_digest, stage
@@ -33,10 +36,11 @@ N_EARLIER_NIGHTS = 60
 
 @stage("report", minutes=30)
 def report(night: Night, parts: Parts, judged: Judged, ingested: Ingested, seconds: Mapping[str, float]) -> Ref:
-    """Render the page of a night whose parts are all there; `seconds` are those of stages that leave no artifact."""
+    """Render the pages of a night whose parts are all there; `seconds` are those of stages that leave no artifact."""
 
     def make(folder: Path) -> dict[str, Any]:
         (folder / REPORT).write_text(render(_describe(night, parts, judged, ingested, seconds)))
+        (folder / MIXER).write_text(render_mixer(_mixer(night, parts, parts.release_id(night, judged))))
         return {}
 
     section = [parts.release_id(night, judged), [asdict(entry) for entry in ingested.counts]]
@@ -77,10 +81,25 @@ def _describe(
         history=_history(night, parts),
         indexes=quality,
         microseconds_per_query=facts["evaluate"]["microseconds_per_query"],
+        mix=read_mix(parts.mixed),
         facts={name: value for name, value in counts.items() if name.startswith("n_")},
         fresh_items=fresh,
         users=users,
         items=items,
+    )
+
+
+def _mixer(night: Night, parts: Parts, id_: str) -> Mixer:
+    """The mixer over a sample of those users whom the sources' worth was measured on."""
+    hand, _, items = read_hand(night, parts.prepared, parts.scored)
+    return Mixer(
+        release_id=id_,
+        day=night.day,
+        pairs=PAIRS[night.recipe.serving.pairs],
+        sample=sample_users(hand, generator(night.recipe.seed, "mixer")),
+        items=items,
+        mix=read_mix(parts.mixed),
+        microseconds_per_query=parts.facts()["evaluate"]["microseconds_per_query"],
     )
 
 
@@ -115,7 +134,8 @@ def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], li
     """A few of the day's users and items drawn by the recipe's seed, and fresh items, with what readers would get."""
     recipe, dataset, today = night.recipe, read_serving(parts.prepared, night.day), read_held_out(parts.prepared)
     sources = {name: source.restore(recipe, name) for name, source in parts.sources.items()}
-    recommender = Snapshot(id_, dataset, sources, recipe.blend, recipe.serving.exclude_seen)
+    merge = read_merge(recipe, dataset, parts.encoded, parts.scored)
+    recommender = Snapshot(id_, dataset, sources, merge, recipe.serving.exclude_seen)
     rng = generator(recipe.seed, "samples")
     active = np.flatnonzero(np.diff(today.positives().offsets))
     users = [_user(parts, recommender, int(user)) for user in rng.permutation(active)[:N_SAMPLES]]

@@ -13,9 +13,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from retrieval.batch import Batch, BatchConfig
-from retrieval.blend import BlendConfig
+from retrieval.blend import RankFusionConfig
 from retrieval.domain import DAY, FOREVER, Candidates, Catalogue, Dataset, Histories, People, Ragged
 from retrieval.index import IndexConfig, VectorIndex, build_index
+from retrieval.merging import Merge
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
@@ -29,7 +30,7 @@ from storage.rankings import write_rankings
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 N_ITEMS, N_USERS, N_TOPICS, N_BRANDS, TODAY = 100_000, 50_000, 200, 300, 20_000
 THREADS, K = 2, 100
-BLEND = BlendConfig(weights={"two_tower": 1.0, "item_knn": 0.2, "popular": 0.1})  # the demo recipe's
+BLEND = Merge(RankFusionConfig(weights={"two_tower": 1.0, "item_knn": 0.2, "popular": 0.1}))  # the demo recipe's
 
 
 def named(prefix: str, n: int) -> pa.StringArray:

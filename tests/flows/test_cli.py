@@ -57,6 +57,19 @@ def test_a_night_and_all_that_answers_from_it(place: Place, capsys: pytest.Captu
     assert [entry["rank"] for entry in recommended["items"]] == list(range(1, 8))
     assert recommended["release"] == night["id"]
 
+    told = answer(capsys, "recommend", "--user", user, "-k", "7", "--why", *lake)["items"]
+    assert [entry["item_id"] for entry in told] == [entry["item_id"] for entry in recommended["items"]]
+    assert all(sum(by["share"] for by in entry["why"]["found_by"]) > 0.99 for entry in told)
+    assert run("recommend", "--user", user, "--why", *lake) == 0
+    shown = capsys.readouterr().out
+    assert "found by" in shown and "popular #" in shown
+    newcomer = answer(capsys, "recommend", "--attribute", "store=moon", "--attribute", "hat=red", *lake)
+    assert newcomer["unknown"] == ["store=moon", "hat"] and len(newcomer["items"]) == 20
+    assert (
+        run("recommend", "--attribute", "store", *lake) == run("recommend", "--user", user, "--attribute", "a=b") == 2
+    )
+    assert "is no key=value" in capsys.readouterr().err
+
     item = recommended["items"][0]["item_id"]
     alike = answer(capsys, "similar", "--item", item, "-k", "5", *lake)
     assert len(alike["items"]) == 5

@@ -13,9 +13,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.backfill import backfill
 from flows.nightly import NightResult, nightly
+from flows.show import night_as_json
 from retrieval.errors import ContractError, DayRefused
 from storage.logs import open_logs
-from storage.reader import read_snapshot
+from storage.reader import read_scores, read_snapshot
 from storage.releases import ReleaseStore
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -181,3 +182,20 @@ def test_a_night_goes_on_after_an_old_release_was_removed(place: Place) -> None:
     assert second.release.parent == first.release.id
     shutil.rmtree(first.folder)
     assert run(place, place.last_day).is_live
+
+
+def test_a_night_measures_what_each_source_is_worth_and_publishes_the_mixer(place: Place) -> None:
+    result = run(place, place.last_day)
+    mix = json.loads((result.folder / "mix.json").read_text())
+    assert [source["source"] for source in mix["sources"]] == list(place.recipe.sources)
+    assert sum(mix["quota"]["shares"].values()) == pytest.approx(1.0)
+    segments = {segment["segment"] for segment in mix["segments"]}
+    assert {"everybody", "head items", "repeat pairs", "new pairs"} <= segments
+    scores = {s["source"]: s for s in read_scores(result.folder) if s["pairs"] == place.recipe.serving.pairs}
+    for name, worth in mix["segments"][0]["sources"].items():
+        assert worth["recall"]["mean"] == pytest.approx(scores[name]["recall_at_100"]["mean"])
+    page = (result.folder / "mixer.html").read_text()
+    assert result.release.id in page
+    assert "What each source is worth" in Path(result.report).read_text()
+    shown = night_as_json(result)["mix"]["sources"]
+    assert all(source["microseconds_per_query"] > 0 for source in shown)

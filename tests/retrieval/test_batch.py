@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from retrieval.batch import Answers, Batch, BatchConfig
-from retrieval.blend import BLEND, BlendConfig
+from retrieval.blend import BLEND, RankFusionConfig
 from retrieval.domain import DAY, UNKNOWN, Candidates, Dataset
 from retrieval.index import IndexConfig, build_index
+from retrieval.merging import Merge
 from retrieval.progress import listening
-from retrieval.queries import ask
 from retrieval.recommender import Snapshot
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
@@ -56,7 +56,7 @@ def exclude_seen(request: pytest.FixtureRequest) -> bool:
 
 def batch_of(learnt: Dataset, sources: dict[str, Retriever], exclude_seen: bool = False, **config: object) -> Batch:
     given = {"k": K, "similar_k": SIMILAR_K, "active_days": 3} | config
-    return Batch(learnt, sources, BlendConfig(depth=30), exclude_seen, BatchConfig.model_validate(given))
+    return Batch(learnt, sources, Merge(RankFusionConfig(depth=30)), exclude_seen, BatchConfig.model_validate(given))
 
 
 def together(answers: Iterator[Answers]) -> tuple[np.ndarray, Candidates]:
@@ -79,7 +79,7 @@ def assert_as_good(found: Candidates, wanted: Candidates) -> None:
 def test_users_get_what_a_reader_would_get(learnt: Dataset, sources: dict[str, Retriever], exclude_seen: bool) -> None:
     batch = batch_of(learnt, sources, exclude_seen)
     rows, found = together(batch.of_users(2))
-    reader = Snapshot("r", learnt, sources, batch.blend, exclude_seen)
+    reader = Snapshot("r", learnt, sources, batch.merge, exclude_seen)
     assert_as_good(found, reader.recommend(learnt.people.ids.names(rows), K))
 
 
@@ -87,21 +87,22 @@ def test_items_get_what_a_reader_would_get(learnt: Dataset, sources: dict[str, R
     batch = batch_of(learnt, sources)
     rows, found = together(batch.of_items(2))
     assert rows.tolist() == np.flatnonzero(learnt.catalogue.eligible(learnt.day)).tolist()
-    wanted = Snapshot("r", learnt, sources, batch.blend, False).similar(learnt.catalogue.ids.names(rows), SIMILAR_K)
+    wanted = Snapshot("r", learnt, sources, batch.merge, False).similar(learnt.catalogue.ids.names(rows), SIMILAR_K)
     assert_as_good(found, wanted)
 
 
 def test_items_without_vectors_are_answered_by_the_blend(learnt: Dataset, sources: dict[str, Retriever]) -> None:
     plain = {name: source for name, source in sources.items() if name != "two_tower"}
     rows, found = together(batch_of(learnt, plain).of_items(2))
-    reader = Snapshot("r", learnt, plain, BlendConfig(depth=30), False)
+    reader = Snapshot("r", learnt, plain, Merge(RankFusionConfig(depth=30)), False)
     np.testing.assert_array_equal(found.items, reader.similar(learnt.catalogue.ids.names(rows), SIMILAR_K).items)
 
 
 @pytest.mark.parametrize("name", ["popular", "item_knn", "two_tower"])
 def test_one_source_may_answer_alone(learnt: Dataset, sources: dict[str, Retriever], name: str) -> None:
     rows, found = together(batch_of(learnt, sources, source=name).of_users(2))
-    assert_as_good(found, sources[name].retrieve(ask(learnt, rows), K))
+    reader = Snapshot("r", learnt, sources, Merge(RankFusionConfig(depth=30)), False)
+    assert_as_good(found, reader.recommend(learnt.people.ids.names(rows), K, sources=[name]))
 
 
 def test_large_catalogues_are_asked_by_the_graph(learnt: Dataset, sources: dict[str, Retriever]) -> None:

@@ -12,13 +12,12 @@ from retrieval.comparison import (
     compare_blends,
     compare_sources,
     score_shift,
-    tail_items,
     vanished,
 )
 from retrieval.domain import UNKNOWN, Candidates, Dataset, Histories
 from retrieval.evaluation import Holdout
 from retrieval.release_rules import COVERAGE, FRESH, GATE_METRICS, NDCG, RECALL, SPREAD, TAIL, GateConfig
-from retrieval.segments import segments
+from retrieval.segments import segments, tail_items
 from retrieval.synthetic import planted_world
 
 CONFIG = GateConfig(n_resamples=400)

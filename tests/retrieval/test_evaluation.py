@@ -7,6 +7,7 @@ from retrieval import metrics
 from retrieval.domain import UNKNOWN, Candidates, Dataset, Histories
 from retrieval.evaluation import Holdout, score
 from retrieval.queries import ask
+from retrieval.segments import HISTORY_BOUNDS, ItemFacts, target_segments
 from retrieval.synthetic import World, planted_world
 
 SEED = 5
@@ -40,6 +41,11 @@ def chosen_by_hand(world: World, dataset: Dataset) -> dict[int, set[int]]:
             user, item = dataset.people.ids.row(event["user_id"]), dataset.catalogue.ids.row(event["item_id"])
             chosen.setdefault(user, set()).add(item)
     return chosen
+
+
+def facts_of(fresh: np.ndarray) -> ItemFacts:
+    """Items that are all in the tail and chosen once each."""
+    return ItemFacts(fresh, np.ones(len(fresh), bool), np.ones(len(fresh), np.int64))
 
 
 def perfect(holdout: Holdout, width: int) -> Candidates:
@@ -106,14 +112,14 @@ def test_asking_brings_what_is_known_of_each_user(dataset: Dataset) -> None:
 
 
 def test_a_perfect_source_scores_one_and_an_empty_one_nothing(holdout: Holdout) -> None:
-    fresh = np.zeros(len(holdout.queries.eligible), bool)
-    best = score("best", "all", perfect(holdout, 100), holdout, fresh, SEED)
+    items = facts_of(np.zeros(len(holdout.queries.eligible), bool))
+    best = score("best", "all", perfect(holdout, 100), holdout, items, SEED)
     assert best.recall_at_10.mean == best.recall_at_100.mean == best.ndcg_at_10.mean == pytest.approx(1.0)
     assert (best.n_users, best.n_targets) == (len(holdout.queries), len(holdout.targets.values))
     assert best.fresh_recall_at_100 is None, "no target is fresh"
     shape = (len(holdout.queries), 100)
     nothing = Candidates(np.full(shape, UNKNOWN, np.int32), np.full(shape, -np.inf, np.float32))
-    assert score("none", "all", nothing, holdout, fresh, SEED).recall_at_100.high == 0.0
+    assert score("none", "all", nothing, holdout, items, SEED).recall_at_100.high == 0.0
 
 
 def test_fresh_recall_counts_fresh_targets_alone(holdout: Holdout) -> None:
@@ -125,15 +131,74 @@ def test_fresh_recall_counts_fresh_targets_alone(holdout: Holdout) -> None:
     n_fresh = sum(bool(fresh[item]) for item in holdout.targets.values)
     wanted = (n_fresh - len(rows[::2])) / n_fresh
     assert 0 < wanted < 1
-    assert score("half", "all", found, holdout, fresh, SEED).fresh_recall_at_100 == pytest.approx(wanted)
+    assert score("half", "all", found, holdout, facts_of(fresh), SEED).fresh_recall_at_100 == pytest.approx(wanted)
 
 
 def test_scores_are_those_of_the_metrics(holdout: Holdout) -> None:
     n_items = len(holdout.queries.eligible)
     items = np.tile(np.arange(n_items, dtype=np.int32), (len(holdout.queries), 1))
     found = Candidates(items, -items.astype(np.float32))
-    scored = score("rows", "all", found, holdout, np.ones(n_items, bool), SEED)
+    scored = score("rows", "all", found, holdout, facts_of(np.ones(n_items, bool)), SEED)
     hit = metrics.hits(found, holdout.targets, n_items)
     assert scored.recall_at_10.mean == pytest.approx(metrics.recall(hit, holdout.targets, 10).mean())
     assert scored.coverage_at_100 == 1.0
     assert scored.fresh_recall_at_100 == 1.0
+
+
+def test_segments_are_the_classes_of_pairs_counted_by_hand(dataset: Dataset, holdout: Holdout) -> None:
+    items, queries = ItemFacts.of(dataset), holdout.queries
+    found = target_segments(queries, holdout.targets, items)
+    for entry, (user, item) in enumerate(zip(holdout.targets.owners(), holdout.targets.values, strict=True)):
+        span = slice(queries.histories.offsets[user], queries.histories.offsets[user + 1])
+        history = queries.histories.items[span].tolist()
+        wanted = {
+            "head items": not items.tail[item],
+            "tail items": bool(items.tail[item]),
+            "fresh items": dataset.catalogue.first_seen[item] >= dataset.day,
+            "repeat pairs": item in history,
+            "new pairs": item not in history,
+            "users with no event": not history,
+            "users with 1 to 9 events": 1 <= len(history) < HISTORY_BOUNDS[2],
+        }
+        assert {name: bool(found[name][entry]) for name in wanted} == wanted
+
+
+def test_the_recall_of_a_segment_counts_its_targets_and_its_users_alone(dataset: Dataset, holdout: Holdout) -> None:
+    items, n_items = ItemFacts.of(dataset), len(dataset.catalogue)
+    rng = np.random.default_rng(2)
+    rows = np.stack([rng.permutation(n_items)[:12] for _ in range(len(holdout.queries))]).astype(np.int32)
+    found = Candidates(rows, np.zeros(rows.shape, np.float32))
+    scored = {s.segment: s for s in score("any", "all", found, holdout, items, SEED).segments}
+    for name, kept in target_segments(holdout.queries, holdout.targets, items).items():
+        by_user: dict[int, list[bool]] = {}
+        for user, item in zip(holdout.targets.owners()[kept], holdout.targets.values[kept], strict=True):
+            by_user.setdefault(int(user), []).append(item in rows[user][:10])
+        assert (name in scored) == bool(by_user)
+        if by_user:
+            assert scored[name].n_users == len(by_user)
+            assert scored[name].n_targets == kept.sum()
+            wanted = np.mean([np.mean(hit) for hit in by_user.values()])
+            assert scored[name].recall_at_10.mean == pytest.approx(wanted)
+
+
+def test_novelty_and_popularity_are_of_what_is_shown(dataset: Dataset, holdout: Holdout) -> None:
+    items = ItemFacts.of(dataset)
+    by_choices = np.argsort(-items.n_choices, kind="stable").astype(np.int32)
+    ends = {"head": by_choices[:10], "tail": by_choices[::-1][:10]}
+    shown = {
+        name: score(
+            name,
+            "all",
+            Candidates(np.tile(rows, (len(holdout.queries), 1)), np.zeros((len(holdout.queries), 10), np.float32)),
+            holdout,
+            items,
+            SEED,
+        )
+        for name, rows in ends.items()
+    }
+    assert shown["head"].novelty_at_10.mean < shown["tail"].novelty_at_10.mean
+    assert shown["head"].popularity_at_10.mean > 0.5 > shown["tail"].popularity_at_10.mean
+    total = items.n_choices.sum() + len(items.n_choices)
+    wanted = np.mean([-np.log2((items.n_choices[item] + 1) / total) for item in ends["head"]])
+    assert shown["head"].novelty_at_10.mean == pytest.approx(wanted)
+    assert shown["head"].novelty_at_100.high == pytest.approx(wanted)

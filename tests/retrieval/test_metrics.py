@@ -110,3 +110,47 @@ def test_the_ratio_of_two_sources_on_the_same_users_is_surer_than_either() -> No
     assert noisy is not None
     assert noisy.low < 2.0 < noisy.high
     assert metrics.ratio(below, np.zeros(300), rng) is None
+
+
+def test_known_rankings_have_known_ranks_and_hits() -> None:
+    found, targets = arrays([([3, 1, 2], {1, 2}), ([1, 2], {5}), ([], {0}), ([4, 0], {0})])
+    hit = metrics.hits(found, targets, N_ITEMS)
+    assert metrics.reciprocal_rank(hit, 10).tolist() == [0.5, 0.0, 0.0, 0.5]
+    assert metrics.reciprocal_rank(hit, 1).tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert metrics.hit_rate(hit, 2).tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert metrics.places(found, targets, N_ITEMS).tolist() == [1, 2, 8, 8, 1]
+
+
+@given(CASES)
+def test_a_target_stands_where_the_ranking_has_it(cases: Cases) -> None:
+    found, targets = arrays(cases)
+    rankings = [ranking for ranking, _ in cases]
+    wanted = [
+        rankings[owner].index(item) if item in rankings[owner] else 8
+        for owner, item in zip(targets.owners(), targets.values, strict=True)
+    ]
+    assert metrics.places(found, targets, N_ITEMS).tolist() == wanted
+
+
+def test_self_information_is_in_bits_and_bounded_for_what_nobody_chose() -> None:
+    np.testing.assert_allclose(metrics.self_information(np.array([3, 0, 1, 0])), [1.0, 3.0, 2.0, 3.0])
+
+
+def test_percentiles_of_popularity_count_equals_half() -> None:
+    np.testing.assert_allclose(metrics.popularity_percentile(np.array([5, 0, 0, 9])), [0.625, 0.25, 0.25, 0.875])
+
+
+def test_the_mean_of_what_is_shown_passes_over_padding_and_users_shown_nothing() -> None:
+    found, _ = arrays([([3, 1, 2], {0}), ([], {0})])
+    means = metrics.mean_shown(found, np.arange(N_ITEMS, dtype=float), 2)
+    assert means[0] == 2.0
+    assert np.isnan(means[1])
+
+
+def test_users_that_a_column_says_nothing_of_do_not_count_in_its_mean() -> None:
+    columns = {"all": np.array([0.0, 1.0, 1.0, 0.0]), "some": np.array([np.nan, 0.5, 0.5, np.nan])}
+    found = metrics.estimates(columns, np.random.default_rng(0))
+    assert found["all"].mean == 0.5
+    assert found["some"] == metrics.Estimate(0.5, 0.5, 0.5)
+    nothing = metrics.estimates({"none": np.full(3, np.nan), "all": np.ones(3)}, np.random.default_rng(0))
+    assert nothing["none"] == metrics.Estimate(0.0, 0.0, 0.0)

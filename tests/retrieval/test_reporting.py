@@ -4,9 +4,13 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
+import numpy as np
 import pytest
 from markup import EVIL, EVIL_ATTRIBUTE, Page, assert_fetches_nothing
+from tables import planted_hand
 
+from retrieval.mixing import measure
+from retrieval.quotas import Hand
 from retrieval.reporting import (
     CheckResult,
     Judgement,
@@ -38,6 +42,10 @@ def scores(scale: float = 1.0) -> list[dict[str, Any]]:
             "recall_at_10": estimate(means[i] * scale / 3),
             "recall_at_100": estimate(means[i] * scale),
             "ndcg_at_10": estimate(means[i] * scale / 2),
+            "mrr_at_10": estimate(means[i] * scale / 2),
+            "hit_rate_at_10": estimate(means[i] * scale),
+            "novelty_at_10": estimate(9.25),
+            "popularity_at_10": estimate(0.875),
             "coverage_at_100": 0.312,
             "fresh_recall_at_100": None,
             "over_floor": {"mean": 3.0, "low": 2.8, "high": 3.22} if source == "blend" else None,
@@ -45,6 +53,11 @@ def scores(scale: float = 1.0) -> list[dict[str, Any]]:
         for i, pairs in enumerate(("all", "new"))
         for source, means in MEANS.items()
     ]
+
+
+def mix_of(hand: Hand) -> dict[str, Any]:
+    shares = {name: 1 / len(hand.found) for name in hand.found}
+    return dataclasses.asdict(measure(hand, shares, {}, np.random.default_rng(0)))
 
 
 def check(rule: str, *, passed: bool = True, severity: str = "block", cure: str = "Land it again.") -> CheckResult:
@@ -82,6 +95,7 @@ def night() -> NightReport:
         history=[{"day": "2017-09-30", "scores": scores(0.8)}, {"day": "2017-10-01", "scores": scores(0.9)}],
         indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
         microseconds_per_query={"blend": 1234.4, "popular": 3.0},
+        mix=mix_of(planted_hand()),
         facts={"n_items": 92331, "n_fresh_items": 1, "n_encoded": 47},
         fresh_items=[SampleItem("BANANAS", "1040", ["STRAWBERRIES"])],
         users=[SampleUser("17", ["YOGURT"], ["EGGS", "MILK"])],
@@ -96,6 +110,7 @@ def bare(night: NightReport) -> NightReport:
         for field in dataclasses.fields(night)
         if isinstance(getattr(night, field.name), (list, dict))
     }
+    nothing["mix"] = mix_of(planted_hand(0))
     return dataclasses.replace(night, parent=None, judgement=Judgement("promote", None, [], []), **nothing)
 
 
@@ -244,3 +259,20 @@ def test_stages_follow_one_another_and_stay_visible(night: NightReport) -> None:
     assert second.left == pytest.approx(100 * 3.3 / 1145.1)
     assert last.width > 0
     assert last.left + last.width <= 100
+
+
+def test_each_source_is_said_to_be_worth_what_it_is(night: NightReport) -> None:
+    html = render(night)
+    text = text_of(night)
+    assert "right is worth its places; it alone finds 50.0 % of what users chose." in text
+    assert (
+        "noise costs recall: its places are worth more in other hands (it finds nothing that the others do not)."
+        in text
+    )
+    assert "left 50 %, right 50 %; nothing for echo and noise" in text
+    assert "a sure gain" in text
+    assert 'href="mixer.html"' in html
+
+
+def test_a_day_without_choices_has_no_worth(bare: NightReport) -> None:
+    assert "Nobody chose anything on this day, so nothing can be said of the shares." in text_of(bare)

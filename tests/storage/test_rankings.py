@@ -1,6 +1,7 @@
 """Rankings on disk: whole lists, ascending keys, files of bounded size, the same bytes each time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,21 @@ def test_columns_say_that_nothing_is_null_and_the_footer_what_they_are_of(tmp_pa
 def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
     one, other = (write(tmp_path / name, 40, 16) for name in ("one", "other"))
     assert [file.read_bytes() for file in one] == [file.read_bytes() for file in other]
+
+
+def test_who_found_each_item_stands_beside_it(tmp_path: Path) -> None:
+    sources, rng = ["popular", "item_knn", "two_tower"], np.random.default_rng(5)
+    found = [replace(block, finders=rng.random((*block.candidates.items.shape, 3)) < 0.5) for block in answers(40)]
+    how = {"rows_per_file": 16, "facts": FACTS, "sources": sources}
+    write_rankings(tmp_path / "users", iter(found), USERS, ITEMS, **how)
+    table = pa.concat_tables([pq.read_table(file) for file in sorted((tmp_path / "users").iterdir())])
+    of_items = table.schema.field("sources").type.value_field
+    assert not table.schema.field("sources").nullable
+    assert not of_items.nullable and not of_items.type.value_field.nullable
+    assert [{k: v for k, v in row.items() if k != "sources"} for row in table.to_pylist()] == by_hand(40)
+    expected = [
+        [[n for n, by in zip(sources, place, strict=True) if by] for item, place in zip(*row, strict=True) if item >= 0]
+        for block in found
+        for row in zip(block.candidates.items.tolist(), block.finders.tolist(), strict=True)  # type: ignore[union-attr]
+    ]
+    assert table["sources"].to_pylist() == expected

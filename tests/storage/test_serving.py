@@ -84,8 +84,47 @@ def test_items_that_are_not_known_are_passed_over_and_named(recommender: Recomme
     assert alike.ids[1] == recommender.similar(["i00003"], 5).ids[0] != []
 
 
+def test_somebody_new_may_bring_attributes_and_no_history(recommender: Recommender) -> None:
+    names = recommender.opened.snapshot.dataset.people.feature_names.ids.to_pylist()
+    store = next(name for name in names if name.startswith("usual store=")).partition("=")[2]
+    said = [{"store": store}, {"store": "moon", "hat": "red"}]
+    found = recommender.recommend(attributes=said, k=5)
+    assert found.unknown == ["store=moon", "hat"] and [len(ids) for ids in found.ids] == [5, 5]
+    both = recommender.recommend(histories=[["i00003", "gone"], []], attributes=said, k=5)
+    assert both.unknown == ["gone", "store=moon", "hat"]
+    assert both.ids[1] == found.ids[1] == recommender.recommend(histories=[[]], k=5).ids[0]
+    with pytest.raises(ValueError, match=r"1 histories and 2 attributes"):
+        recommender.recommend(histories=[[]], attributes=said)
+    with pytest.raises(TypeError, match=r"attributes is the text"):
+        recommender.recommend(attributes="store=north")  # type: ignore[arg-type]
+
+
+def test_why_gives_the_same_answer_with_reasons_in_the_callers_ids(recommender: Recommender) -> None:
+    snapshot = recommender.opened.snapshot
+    users = snapshot.dataset.people.ids.names(range(5))
+    plain, told = recommender.recommend(users, 6), recommender.recommend(users, 6, why=True)
+    assert (told.ids, plain.reasons) == (plain.ids, []) and len(told.reasons) == 5
+    histories = snapshot.dataset.histories.positives()
+    for row, (ids, reasons) in enumerate(zip(told.ids, told.reasons, strict=True)):
+        chosen = set(snapshot.dataset.catalogue.ids.names(np.unique(histories.take(np.array([row])).items)))
+        for id_, reason in zip(ids, reasons, strict=True):
+            assert sum(by.share for by in reason.found_by) == pytest.approx(1)
+            assert {by.source for by in reason.found_by} <= set(snapshot.sources) and reason.moved_by == []
+            assert set(reason.near) <= chosen and (id_ not in chosen or reason.near[0] == id_)
+    alone = recommender.recommend(users, 6, sources=["popular"], why=True)
+    for reasons in alone.reasons:
+        assert [[(by.source, by.rank, by.share) for by in r.found_by] for r in reasons] == [
+            [("popular", rank, 1.0)] for rank in range(1, 7)
+        ]
+
+
 def test_questions_of_nobody_have_no_answers(recommender: Recommender) -> None:
-    for found in (recommender.recommend([]), recommender.similar([]), recommender.search([])):
+    for found in (
+        recommender.recommend([]),
+        recommender.recommend([], why=True),
+        recommender.similar([]),
+        recommender.search([]),
+    ):
         assert found.ids == found.scores == []
 
 
@@ -119,7 +158,7 @@ def test_wrong_use_is_refused(recommender: Recommender) -> None:
         recommender.recommend("u00000")
     with pytest.raises(TypeError, match=r"a history is the text 'i00001'"):
         recommender.recommend(histories=["i00001"])
-    with pytest.raises(ValueError, match=r"either users or histories"):
+    with pytest.raises(ValueError, match=r"either users, or histories"):
         recommender.recommend()
     with pytest.raises(ValueError, match=r"k is 0"):
         recommender.search(["bread"], 0)

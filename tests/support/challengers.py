@@ -34,7 +34,7 @@ class Challenge:
         """What the acceptance tests and the gate say of a candidate of these sources."""
         night, prepared = self.night, self.parts.prepared
         live = night.store.current()
-        scored = evaluate.fn(night, prepared, sources)
+        scored = evaluate.fn(night, prepared, self.parts.encoded, sources, None)
         return Judged(
             live.id,
             accept.fn(night, prepared, self.parts.encoded, sources, live),
