@@ -101,6 +101,7 @@ def try_out(snapshot: Snapshot) -> None:
     items = dataset.catalogue.ids.names(range(min(3, len(dataset.catalogue))))
     topic = next(iter(dataset.catalogue.topic_names.names(range(min(1, len(dataset.catalogue.topic_names))))), None)
     snapshot.recommend(users, 10)
+    snapshot.explain(snapshot.questions_of(users[:1]), 10)
     snapshot.recommend_after([items, []], 10, condition=topic)
     snapshot.similar(items, 10)
     snapshot.search(dataset.catalogue.texts[:2].to_pylist(), 10)

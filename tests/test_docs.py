@@ -86,4 +86,4 @@ def test_the_readme_s_service_runs_as_it_is_written(
     monkeypatch.chdir(released.root.parents[1])
     exec(snippet, {})
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 4 and all(released.latter in line for line in said)
+    assert len(said) == 6 and all(released.latter in line for line in said)
