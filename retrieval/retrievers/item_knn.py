@@ -7,7 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from retrieval.domain import DAY, Candidates, Dataset, Histories, Queries, State
+from retrieval.domain import DAY, Candidates, Dataset, Queries, State
+from retrieval.interactions import binary_matrix
 from retrieval.progress import advance
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.search import concatenate, rank_sparse
@@ -36,7 +37,7 @@ class ItemKnnConfig(FamilyConfig):
     """The age at which an event of the asking user counts half."""
 
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "ItemKnn":
-        columns = _user_item_matrix(dataset.histories.positives().last(self.max_history), len(dataset.catalogue))
+        columns = binary_matrix(dataset.histories.positives().last(self.max_history), len(dataset.catalogue))
         neighbours = self._neighbours(columns)
         return ItemKnn(neighbours, self.history_half_life_days)
 
@@ -100,13 +101,6 @@ class ItemKnn:
         weights = queries.histories.weights * 0.5 ** (age_days / self.half_life_days)
         shape = (len(queries), self.neighbours.shape[0])
         return sp.csr_array((weights, queries.histories.items, queries.histories.offsets), shape) @ self.neighbours
-
-
-def _user_item_matrix(histories: Histories, n_items: int) -> sp.csr_array:
-    """Which user chose which item, once."""
-    seen = histories.seen()
-    ones = np.ones(len(seen.values), np.float32)
-    return sp.csr_array((ones, seen.values, seen.offsets), (len(seen), n_items))
 
 
 def _best(owners: np.ndarray, others: np.ndarray, values: np.ndarray, shape: tuple[int, int], n: int) -> sp.csr_array:
