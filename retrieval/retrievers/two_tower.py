@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from pydantic import Field, PositiveFloat
 
 from retrieval.domain import Dataset, Queries, Ragged, State
+from retrieval.lengths import equally_long
 from retrieval.queries import ask
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import generator
@@ -81,10 +82,8 @@ class TwoTower:
         return len(self.fitted.arrays["features.offsets"]) - 1
 
     def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
-        """Vectors of equal length: one more number makes up what each is short of the longest.
+        """Vectors of equal length, whose order by inner product a graph built for angles finds.
 
-        With a zero there in every query the order by inner product stays the same, and a graph built for angles
-        finds it. Source: Bachrach et al., RecSys 2014, the reduction of inner products to angles.
         Each number is scaled by what queries make of it, and queries by the inverse: without that the trends, which
         differ much and weigh little, would rule the graph (recall at 300 of .97 instead of .998).
         """
@@ -99,9 +98,7 @@ class TwoTower:
             )
             feed = {"bag": bag, "text": texts[catalogue.text_rows[part]], "trends": trends[part]}
             parts.append(tower.run(None, feed)[0])
-        vectors = np.concatenate(parts) * self._table(BALANCE)
-        squares = (vectors.astype(np.float64) ** 2).sum(axis=1)
-        return np.concatenate([vectors, np.sqrt(squares.max() - squares)[:, None]], axis=1).astype(np.float32)
+        return equally_long(np.concatenate(parts) * self._table(BALANCE))
 
     def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
         tastes = self._read(queries)
