@@ -4,13 +4,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from retrieval.retrievers.als import AlsConfig
+from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.two_tower import TwoTowerConfig
 
-AnyFamily = Annotated[PopularConfig | ItemKnnConfig | TwoTowerConfig, Field(discriminator="kind")]
-FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | TwoTowerConfig], ...] = (
+AnyFamily = Annotated[
+    PopularConfig | ItemKnnConfig | AlsConfig | BprConfig | TwoTowerConfig, Field(discriminator="kind")
+]
+FAMILIES: tuple[type[PopularConfig | ItemKnnConfig | AlsConfig | BprConfig | TwoTowerConfig], ...] = (
     PopularConfig,
     ItemKnnConfig,
+    AlsConfig,
+    BprConfig,
     TwoTowerConfig,
 )

@@ -10,6 +10,8 @@ from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.index import IndexConfig, build_index
 from retrieval.queries import ask
 from retrieval.retrievers import FAMILIES
+from retrieval.retrievers.als import AlsConfig
+from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
@@ -22,6 +24,8 @@ from storage.states import read_state, write_state
 SMALL: dict[str, FamilyConfig] = {
     "popular": PopularConfig(),
     "item_knn": ItemKnnConfig(min_users=1, neighbours=20),
+    "als": AlsConfig(dim=6, iterations=3),
+    "bpr": BprConfig(dim=6, iterations=5),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
 }
 """One quick configuration a family."""
