@@ -31,8 +31,8 @@ def test_the_clock_is_read_in_flows_only() -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("storage.reader", ["prefect", "torch", "duckdb", "great_expectations"]),
-        ("storage.serving", ["prefect", "torch", "duckdb", "great_expectations", "s3fs", "fsspec"]),
+        ("storage.reader", ["prefect", "torch", "implicit", "duckdb", "great_expectations"]),
+        ("storage.serving", ["prefect", "torch", "implicit", "duckdb", "great_expectations", "s3fs", "fsspec"]),
         ("flows.cli", ["prefect", "torch", "duckdb", "great_expectations"]),
         ("retrieval.recipe", ["prefect", "torch", "duckdb", "great_expectations"]),
         ("storage.logs", ["prefect", "torch", "great_expectations"]),

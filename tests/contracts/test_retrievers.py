@@ -12,6 +12,7 @@ from retrieval.queries import ask
 from retrieval.retrievers import FAMILIES
 from retrieval.retrievers.als import AlsConfig
 from retrieval.retrievers.bpr import BprConfig
+from retrieval.retrievers.explore import ExploreConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
@@ -26,6 +27,7 @@ SMALL: dict[str, FamilyConfig] = {
     "item_knn": ItemKnnConfig(min_users=1, neighbours=20),
     "als": AlsConfig(dim=6, iterations=3),
     "bpr": BprConfig(dim=6, iterations=5),
+    "explore": ExploreConfig(),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
 }
 """One quick configuration a family."""
