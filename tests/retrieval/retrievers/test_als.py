@@ -11,12 +11,13 @@ from threadpoolctl import threadpool_limits
 from retrieval.domain import DAY, UNKNOWN, Dataset, Histories
 from retrieval.index import ExactIndex
 from retrieval.interactions import summed_matrix
+from retrieval.offsets import TrendConfig
 from retrieval.queries import ask
 from retrieval.retrievers.als import Als, AlsConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.synthetic import planted_world
 
-CONFIG = AlsConfig(dim=6, iterations=6)
+CONFIG = AlsConfig(dim=6, regularization=1.0, iterations=6)
 LAST_FRESH = 4
 
 
@@ -70,7 +71,7 @@ def test_a_query_solves_its_users_own_equations(
 
 
 def test_a_history_adds_up_to_a_mapped_normalised_sum(fitted: Als, dataset: Dataset) -> None:
-    config = AlsConfig(dim=6, user="history")
+    config = AlsConfig(dim=6, regularization=1.0, user="history")
     model, queries = config.restore(fitted.state()), ask(dataset, np.arange(10))
     arrays = fitted.state().arrays
     for user, chosen in enumerate(weights_by_hand(queries.histories, config, queries.day, None)):
@@ -94,7 +95,9 @@ def test_offsets_follow_popularity_and_can_be_left_out(dataset: Dataset, fitted:
     offset = fitted.state().arrays["offset"]
     assert offset.max() > 0
     np.testing.assert_allclose(offset / offset.max(), counts / counts.max(), rtol=1e-4)
-    without = AlsConfig(dim=6, iterations=6, trend_half_life_days=None).fit(dataset, seed=1)
+    without = AlsConfig(dim=6, regularization=1.0, iterations=6, trend=TrendConfig(half_life_days=None)).fit(
+        dataset, seed=1
+    )
     assert not without.state().arrays["offset"].any()
 
 
@@ -167,14 +170,16 @@ def loss(model: Als, dataset: Dataset) -> float:
 
 
 def test_a_warm_start_goes_on_where_the_former_model_stood(dataset: Dataset) -> None:
-    long = AlsConfig(dim=6, iterations=12, warm_iterations=1).fit(dataset, seed=1)
-    cold = AlsConfig(dim=6, iterations=1).fit(dataset, seed=2)
-    warm = AlsConfig(dim=6, iterations=12, warm_iterations=1).fit(dataset, seed=2, warm=long.state())
+    long = AlsConfig(dim=6, regularization=1.0, iterations=12, warm_iterations=1).fit(dataset, seed=1)
+    cold = AlsConfig(dim=6, regularization=1.0, iterations=1).fit(dataset, seed=2)
+    warm = AlsConfig(dim=6, regularization=1.0, iterations=12, warm_iterations=1).fit(
+        dataset, seed=2, warm=long.state()
+    )
     assert warm.state().facts["warm"] and not cold.state().facts["warm"]
     assert loss(warm, dataset) < 1.02 * loss(long, dataset) < loss(cold, dataset)
 
 
 def test_a_former_state_of_another_width_is_no_start(dataset: Dataset, fitted: Als) -> None:
-    wider = AlsConfig(dim=7, iterations=2).fit(dataset, seed=1, warm=fitted.state())
+    wider = AlsConfig(dim=7, regularization=1.0, iterations=2).fit(dataset, seed=1, warm=fitted.state())
     assert not wider.state().facts["warm"]
     assert wider.state().arrays["factors"].shape == (len(dataset.catalogue), 7)

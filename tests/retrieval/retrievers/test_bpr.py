@@ -12,7 +12,7 @@ from retrieval.retrievers.bpr import Bpr, BprConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.synthetic import World, planted_world
 
-CONFIG = BprConfig(dim=6, iterations=60)
+CONFIG = BprConfig(dim=6, iterations=60, history_half_life_days=None)
 N_FRESH = 4
 
 
@@ -87,7 +87,7 @@ def test_who_has_chosen_nothing_gets_what_suits_the_average_user(fitted: Bpr, da
 def test_the_score_is_the_inner_product_of_the_factors_and_the_items_offset(fitted: Bpr, dataset: Dataset) -> None:
     queries, arrays = ask(dataset, np.arange(15)), fitted.state().arrays
     found = fitted.embed_queries(queries) @ fitted.embed_items(dataset).T
-    wanted = fitted.users(queries) @ arrays["factors"].T + arrays["offset"]
+    wanted = fitted.users(queries) @ arrays["factors"].T + arrays["offset"] + arrays["trend"]
     known = arrays["factors"].any(axis=1)
     np.testing.assert_allclose(found[:, known], wanted[:, known], rtol=1e-3, atol=1e-3)
 
