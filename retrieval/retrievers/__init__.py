@@ -4,7 +4,10 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
+from retrieval.retrievers.als import AlsConfig
+from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.ease import EaseConfig
+from retrieval.retrievers.explore import ExploreConfig
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.protocol import FamilyConfig
@@ -18,7 +21,10 @@ Family = (
     PopularConfig
     | ItemKnnConfig
     | UserKnnConfig
+    | AlsConfig
+    | BprConfig
     | EaseConfig
+    | ExploreConfig
     | SequentialLinearConfig
     | RecentItemsConfig
     | TwoTowerConfig

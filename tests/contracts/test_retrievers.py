@@ -10,7 +10,10 @@ from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.index import IndexConfig, build_index
 from retrieval.queries import ask
 from retrieval.retrievers import FAMILIES
+from retrieval.retrievers.als import AlsConfig
+from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.ease import EaseConfig
+from retrieval.retrievers.explore import ExploreConfig
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.popular import PopularConfig
@@ -31,6 +34,9 @@ SMALL: dict[str, FamilyConfig] = {
     "ease": EaseConfig(ridge=5.0),
     "sequential_linear": SequentialLinearConfig(ridge=5.0),
     "recent_items": RecentItemsConfig(last=2, through=EaseConfig(ridge=5.0)),
+    "als": AlsConfig(dim=6, iterations=3),
+    "bpr": BprConfig(dim=6, iterations=5),
+    "explore": ExploreConfig(),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
     "sequence_tower": SequenceTowerConfig(dim=8, length=6, epochs=2, uniform_negatives=16, places_per_step=200),
     "content_two_tower": ContentTwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
