@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from retrieval.domain import UNKNOWN, Dataset, Queries, State
 from retrieval.factors import (
@@ -81,7 +82,8 @@ class BprConfig(FamilyConfig):
         parts = State(arrays, {"warm": is_warm}, strings=strings)
         model = self.restore(parts)
         both = np.column_stack([items, offset])
-        trend = learn_offset(self.trend, dataset, both, lambda queries: with_one(model.users(queries)), seed)
+        with threadpool_limits(1, "blas"):  # small products, which several threads only slow down
+            trend = learn_offset(self.trend, dataset, both, lambda queries: with_one(model.users(queries)), seed)
         return self.restore(replace(parts, arrays=arrays | {"trend": trend}))
 
     def restore(self, state: State) -> "Bpr":
