@@ -193,6 +193,11 @@ def test_every_family_has_as_many_trials_and_begins_with_the_usual_settings() ->
         assert trials == grid.trials(model)
 
 
+def test_a_grid_can_say_that_a_setting_has_no_value() -> None:
+    grid = Grid.read().model_copy(update={"families": {"implicit": {"als": {"alpha": [1.0], "dtype": ["none"]}}}})
+    assert grid.trials(Model(library="implicit", family="als")) == [{"alpha": 1.0, "dtype": None}]
+
+
 def test_every_trial_of_ours_is_a_configuration_that_recipes_take() -> None:
     grid = Grid.read()
     for model in grid.models(["lamplighter.*"]):

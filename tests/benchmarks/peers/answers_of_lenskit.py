@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from lenskit.als import ImplicitMFScorer
 from lenskit.basic.popularity import PopScorer, TimeBoundedPopScore
-from lenskit.data import Dataset, ItemList, RecQuery, from_interactions_df
+from lenskit.data import Dataset, DatasetBuilder, ItemList, RecQuery
 from lenskit.knn import EASEScorer, ItemKNNScorer, UserKNNScorer
 from lenskit.logging import basic_logging
 from lenskit.training import TrainingOptions
@@ -48,10 +48,14 @@ def prepare(folder: Path, family: str, settings: dict[str, Any]) -> Prepared:
         training = training.of_most_chosen(settings["n_items_kept"])
     times = pd.to_datetime(training.times, unit="s")
     events = pd.DataFrame({"user_id": training.users, "item_id": training.items, "timestamp": times})
-    if family != "recent_popular":  # every other scorer counts a pair once
+    repeats = family == "recent_popular"  # every other scorer counts a pair once
+    if not repeats:
         events = events.drop_duplicates(["user_id", "item_id"], keep="last")
-    dataset = from_interactions_df(events, class_name="choice")
-    return Prepared(dataset, int(training.asked_at), int(training.shape[1]))
+    builder = DatasetBuilder()
+    builder.add_interactions(
+        "choice", events, entities=["user", "item"], missing="insert", allow_repeats=repeats, default=True
+    )
+    return Prepared(builder.build(), int(training.asked_at), int(training.shape[1]))
 
 
 def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Any:

@@ -40,17 +40,20 @@ def version() -> str:
 
 def prepare(folder: Path, family: str, settings: dict[str, Any]) -> Prepared:
     training = Training.read(folder / TRAINING)
+    n_users, n_items = map(int, training.shape)
+    held = np.arange(n_items)
     if "n_items_kept" in settings:
         training = training.of_most_chosen(settings["n_items_kept"])
-    n_users, n_items = map(int, training.shape)
-    users, items = IdMap(np.arange(n_users)), IdMap(np.arange(n_items))
+        held = np.unique(training.items)  # EASE's matrix is as large as the map of ids
+    users, items = IdMap(np.arange(n_users)), IdMap(held)
     chosen = _table(training.users, training.items, training.times, 1.0)
     if settings.get("counts", "one") == "one" and family != "popular":
         chosen = chosen.drop_duplicates([Columns.User, Columns.Item], keep="last")
     questions = Questions.read(folder / QUESTIONS.format(pairs="new"))
     barred = _table(questions.users[questions.owners()], questions.excluded, int(training.asked_at) - 1, 0.0)
-    pairs = pd.concat([chosen, barred]).drop_duplicates([Columns.User, Columns.Item], keep="first")
-    return Prepared(Dataset(users, items, Interactions(chosen)), Dataset(users, items, Interactions(pairs)))
+    seen = pd.concat([chosen, barred[barred[Columns.Item].isin(held)]])
+    seen = seen.drop_duplicates([Columns.User, Columns.Item], keep="first")
+    return Prepared(_dataset(users, items, chosen), _dataset(users, items, seen))
 
 
 def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Any:
@@ -84,6 +87,10 @@ def _model(family: str, settings: dict[str, Any], seed: int, threads: int) -> An
         return PureSVDModel(random_state=seed, recommend_n_threads=threads, **settings)
     days = settings.pop("period_days", None)
     return PopularModel(period=None if days is None else timedelta(days=days), **settings)
+
+
+def _dataset(users: IdMap, items: IdMap, events: pd.DataFrame) -> Dataset:
+    return Dataset(users, items, Interactions.from_raw(events, users, items))
 
 
 def _table(users: np.ndarray, items: np.ndarray, times: Any, weight: float) -> pd.DataFrame:

@@ -146,9 +146,10 @@ def main() -> int:
             summaries, laps = run.of_set(real_set)
             text = section(real_set, summaries, laps, grid)
             print(f"\n{text}\n", flush=True)
-            found = asked.cache / f"{real_set.name}.json"
+            is_whole = not asked.quick and not asked.families
+            found = asked.cache / f"{real_set.name}{'' if is_whole else '-partial'}.json"
             found.write_text(json.dumps(as_json(real_set, summaries, laps), indent=1))
-            if not asked.quick and not asked.families:
+            if is_whole:
                 replace_section(DOCUMENT, real_set.name, text)
     progress.say(f"done; figures for machines in {asked.cache}")
     return 0

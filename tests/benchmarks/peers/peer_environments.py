@@ -8,6 +8,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -37,8 +38,12 @@ def interpreter(library: str) -> Path:
     return python
 
 
+@cache
 def version(library: str) -> str:
-    """What a library's figures belong to: its version, or the digest of our code, how it is asked, and beside what."""
+    """What a library's figures belong to: its version, or the digest of our code, how it is asked, and beside what.
+
+    Read once: workers go on with the code they began with, whatever is edited meanwhile.
+    """
     asked = (HERE / f"answers_of_{library}.py").read_bytes()
     beside = b"" if library in OURS else constraints(library).read_bytes()
     return f"{release(library)}+{hashlib.sha256(asked + beside).hexdigest()[:8]}"

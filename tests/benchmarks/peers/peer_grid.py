@@ -15,6 +15,8 @@ from retrieval.seeds import generator
 
 Settings = dict[str, Any]
 GRID = Path(__file__).with_name("grid.toml")
+NOTHING = "none"
+"""What stands for no value in a grid, since TOML has no word for it."""
 
 
 class Model(FrozenModel):
@@ -41,6 +43,13 @@ class Race(FrozenModel):
     name: str
     ours: Entrant
     theirs: tuple[Entrant, ...]
+
+    @model_validator(mode="after")
+    def _libraries_differ(self) -> Self:
+        libraries = [self.ours.library, *(entrant.library for entrant in self.theirs)]
+        if len(set(libraries)) < len(libraries):
+            raise ValueError(f"race {self.name!r} has two entrants of a library: {libraries}")
+        return self
 
 
 class Grid(FrozenModel):
@@ -95,7 +104,8 @@ class Grid(FrozenModel):
     def trials(self, model: Model) -> list[Settings]:
         """The usual settings, then others drawn evenly from all combinations, none twice."""
         options = self.families[model.library][model.family]
-        combinations = [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+        values = [[None if value == NOTHING else value for value in listed] for listed in options.values()]
+        combinations = [dict(zip(options, chosen, strict=True)) for chosen in itertools.product(*values)]
         rng = generator(self.seed, model.library, model.family)
         others = 1 + rng.permutation(len(combinations) - 1)[: self.n_trials - 1]
         return [combinations[row] for row in (0, *others)]
