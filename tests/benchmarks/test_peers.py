@@ -26,7 +26,7 @@ def test_our_families_are_measured_on_two_windows_and_resumed(
         run = Run(Laboratory(pool, tmp_path, grid), models, data_folder(), Progress(), QUICK_SPLITS)
         (summary,), _ = run.of_set(RATINGS)
         n_fitted = capsys.readouterr().out.count("fit ")
-        monkeypatch.setattr(pool, "ask", None)  # the second run has nothing to ask
+        monkeypatch.setattr(Pool, "ask", None)  # the second run has nothing to ask
         (again,), _ = run.of_set(RATINGS)
     assert not summary.failures and n_fitted > len(models)
     assert "fit " not in capsys.readouterr().out

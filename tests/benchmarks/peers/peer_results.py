@@ -21,7 +21,7 @@ from retrieval.errors import ModelError
 from retrieval.evaluation import Holdout, Pairs
 
 METRICS = ("recall_at_10", "recall_at_100", "ndcg_at_10")
-FORMAT = 1
+FORMAT = 2
 """Raised when figures are computed otherwise, so that none of before are mixed in."""
 
 
@@ -42,14 +42,19 @@ class Result:
     """One fit and its answers, or why there are none."""
 
     fit_seconds: float
+    fit_cpu_seconds: float
+    """Of all threads: what a busy machine changes least."""
     by_pairs: dict[Pairs, Answers]
     error: str | None = None
 
     def write(self, path: Path) -> None:
         """Whole or not at all: a run may be killed at any moment."""
         arrays = {f"{p}/{name}": v for p, answers in self.by_pairs.items() for name, v in answers.metrics.items()}
-        facts = {"fit_seconds": self.fit_seconds, "error": self.error, "by_pairs": {}}
-        facts["by_pairs"] = {p: [answers.coverage_at_100, answers.seconds] for p, answers in self.by_pairs.items()}
+        facts = {
+            "fit": [self.fit_seconds, self.fit_cpu_seconds],
+            "by_pairs": {p: [answers.coverage_at_100, answers.seconds] for p, answers in self.by_pairs.items()},
+            "error": self.error,
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
@@ -63,7 +68,7 @@ class Result:
                 pairs: Answers({name: held[f"{pairs}/{name}"] for name in METRICS}, coverage, seconds)
                 for pairs, (coverage, seconds) in facts["by_pairs"].items()
             }
-        return cls(facts["fit_seconds"], by_pairs, facts["error"])
+        return cls(*facts["fit"], by_pairs, facts["error"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +113,14 @@ class Laboratory:
         try:
             said = self.pool.ask(model.library, job, grid.limit_seconds)
             if "error" in said:
-                return Result(0.0, {}, str(said["error"]))
+                return Result(0.0, 0.0, {}, str(said["error"]))
             by_pairs = {
                 pairs: judged(Ranking.read(out / RANKING.format(pairs=pairs)), holdout, said["answer_seconds"][pairs])
                 for pairs, holdout in split.holdouts.items()
             }
-            return Result(said["fit_seconds"], by_pairs)
+            return Result(said["fit_seconds"], said["fit_cpu_seconds"], by_pairs)
         except ModelError as error:
-            return Result(0.0, {}, str(error))
+            return Result(0.0, 0.0, {}, str(error))
         finally:
             shutil.rmtree(out)
 

@@ -71,11 +71,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """How long like fits took: the median of the laps."""
+    """How long like fits took: the medians of the laps."""
 
     name: str
-    seconds: dict[str, float | None]
-    """By library, ours first; None where it could not."""
+    seconds: dict[str, tuple[float, float] | None]
+    """Wall and CPU seconds by library, ours first; None where it could not."""
 
 
 def chosen_settings(
@@ -183,8 +183,10 @@ def lap_times(lab: Laboratory, race: Race, split: WrittenSplit) -> Lap:
     return Lap(race.name, {e.library: _median([turn[row] for turn in laps]) for row, e in enumerate(entrants)})
 
 
-def _median(results: list[Result]) -> float | None:
-    return None if any(result.error for result in results) else median(result.fit_seconds for result in results)
+def _median(results: list[Result]) -> tuple[float, float] | None:
+    if any(result.error for result in results):
+        return None
+    return median(result.fit_seconds for result in results), median(result.fit_cpu_seconds for result in results)
 
 
 def trials_of(grid: Grid, models: list[Model]) -> list[tuple[Model, int, Settings]]:
