@@ -37,7 +37,7 @@ def section(real_set: RealSet, summaries: list[Summary], laps: list[Lap], grid: 
     for summary in summaries:
         parts += [f"### {PAIRS[summary.pairs]}", _asked(summary), _families(summary, real_set)]
         if summary.differences:
-            parts += [_best_of(summary), _differences(summary)]
+            parts += [_best_of(summary), _differences(summary, real_set)]
         if summary.failures:
             parts.append(_failures(summary))
     if laps:
@@ -53,8 +53,7 @@ def _asked(summary: Summary) -> str:
 
 
 def _families(summary: Summary, real_set: RealSet) -> str:
-    words = WORDS | ({"recall_at_10": "HR@10"} if real_set.is_leave_one_out else {})
-    figures = _told(summary)
+    words, figures = _words(real_set), _told(summary)
     head = ["family", *(f"{words[figure]} [95 %]" for figure in figures), "coverage@100", "fit s", "ms a question"]
     rows = [
         [
@@ -74,12 +73,18 @@ def _best_of(summary: Summary) -> str:
     return f"{ours.model.name}, the best of ours on the validation window, less each library's best on it:"
 
 
-def _differences(summary: Summary) -> str:
+def _differences(summary: Summary, real_set: RealSet) -> str:
+    words = _words(real_set)
     rows = [
         [theirs.model.name, *(_signed(change[figure]) for figure in _told(summary))]
         for _, theirs, change in summary.differences
     ]
-    return _table(["best of", *(f"{WORDS[figure]} [95 %]" for figure in _told(summary))], rows)
+    return _table(["best of", *(f"{words[figure]} [95 %]" for figure in _told(summary))], rows)
+
+
+def _words(real_set: RealSet) -> dict[str, str]:
+    """With one right answer to a question, recall is the rate of hits."""
+    return WORDS | ({"recall_at_10": "HR@10"} if real_set.is_leave_one_out else {})
 
 
 def _told(summary: Summary) -> tuple[str, ...]:
