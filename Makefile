@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format bench clean
+.PHONY: demo test test-all lint format bench bench-peers clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
@@ -15,6 +15,10 @@ test-all: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m pytest -m benchmark -s
+
+# Options go into PEERS: make bench-peers PEERS=--quick. docs/benchmarks.md lists them.
+bench-peers: .venv/ready
+	$(BIN)/python tests/benchmarks/peers/bench_peers.py $(PEERS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -33,4 +37,4 @@ format: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv lake
+	rm -rf .venv .venv-peers lake

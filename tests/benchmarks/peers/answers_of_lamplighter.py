@@ -1,0 +1,68 @@
+"""Our own families, by the configurations that recipes use."""
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peer_files import Questions, Ranking
+from peer_splits import read_dataset
+from pydantic import TypeAdapter
+from threadpoolctl import threadpool_limits
+
+import retrieval
+from retrieval.domain import Dataset, Ragged
+from retrieval.index import ExactIndex
+from retrieval.queries import ask
+from retrieval.retrievers import AnyFamily
+from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a night's training is given."""
+
+    dataset: Dataset
+
+
+def version() -> str:
+    """Changes with the code, so that no figure of former code is kept."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(retrieval.__path__[0]).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def config_of(family: str, settings: dict[str, Any]) -> FamilyConfig:
+    """A family's configuration; `kind` may be among the settings where the grid has several entries of one kind."""
+    config: FamilyConfig = TypeAdapter(AnyFamily).validate_python({"kind": family} | settings)
+    return config
+
+
+def prepare(folder: Path, family: str, settings: dict[str, Any]) -> Prepared:
+    if "two_tower" in family:
+        importlib.import_module("retrieval.training")  # loads torch, which is no part of a fit
+    return Prepared(read_dataset(folder))
+
+
+def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Retriever:
+    with threadpool_limits(threads):
+        fitted = config_of(family, settings).fit(prepared.dataset, seed=seed)
+        if isinstance(
+            fitted, Encoder
+        ):  # its vectors are part of what a night makes; compared exhaustively, without a graph
+            return IndexedRetriever(fitted, ExactIndex(fitted.embed_items(prepared.dataset)))
+    return fitted
+
+
+def answer(prepared: Prepared, model: Retriever, questions: Questions, k: int, *, pairs: str) -> Ranking:
+    asked = ask(prepared.dataset, questions.users)
+    if pairs == "new":
+        asked = asked.without_seen()
+        expected = Ragged(questions.offsets, questions.excluded)
+        assert np.array_equal(asked.excluded.values, expected.values), "the peers are asked something else"
+    found = model.retrieve(asked, k)
+    return Ranking(found.items, found.scores)
