@@ -1,12 +1,13 @@
 """Losses of retrieval: what is said of a positive against a sample of everything else."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK = 256
+CHUNK = 128
 """Query rows whose scores are held at once: they stay in cache, and queries x candidates is never stored."""
 
 
@@ -42,27 +43,28 @@ class _SampledSoftmax(torch.autograd.Function):
         ignored: tuple[Tensor, Tensor],
         weights: Tensor,
     ) -> Tensor:
-        grad_queries, grad_candidates = torch.zeros_like(queries), torch.zeros_like(candidates)
-        total = queries.new_zeros(())
-        for start in range(0, len(queries), CHUNK):
+        grad_queries, grad_candidates = torch.empty_like(queries), torch.zeros_like(candidates)
+        total, room = queries.new_zeros(()), queries.new_empty((min(CHUNK, len(queries)), len(candidates)))
+        own, barred = _by_chunk(positives[0], len(queries)), _by_chunk(ignored[0], len(queries))
+        for chunk, start in enumerate(range(0, len(queries), CHUNK)):
             stop = min(start + CHUNK, len(queries))
-            scores = queries[start:stop] @ candidates.T
-            rows, columns, weight = *_within(positives, start, stop), weights[_between(positives[0], start, stop)]
+            rows, columns, weight = positives[0][own[chunk]] - start, positives[1][own[chunk]], weights[own[chunk]]
+            scores = torch.mm(queries[start:stop], candidates.T, out=room[: stop - start])
             positive = scores[rows, columns]
             scores -= log_q
-            scores[_within(ignored, start, stop)] = -torch.inf
+            scores[ignored[0][barred[chunk]] - start, ignored[1][barred[chunk]]] = -torch.inf
             scores[rows, columns] = -torch.inf
-            log_rest = torch.logsumexp(scores, dim=1)
-            margin = log_rest[rows] - positive
+            # One exponential serves the value and the gradient; a query with nothing against it has a sum of 0.
+            highest = scores.amax(dim=1).clamp(min=torch.finfo(scores.dtype).min)
+            summed = scores.sub_(highest[:, None]).exp_().sum(dim=1)
+            margin = (highest + summed.log())[rows] - positive
             total += (torch.nn.functional.softplus(margin) * weight).sum()
             slope = torch.sigmoid(margin) * weight
             per_query = slope.new_zeros(stop - start).index_add_(0, rows, slope)
-            # A query with nothing against it has log_rest = -inf, and exp(-inf + inf) is no number.
-            log_rest = log_rest.masked_fill(log_rest.isneginf(), 0.0)
-            gradient = torch.exp(scores - log_rest[:, None]) * per_query[:, None]
-            gradient.index_put_((rows, columns), -slope, accumulate=True)
-            grad_queries[start:stop] = gradient @ candidates
-            grad_candidates += gradient.T @ queries[start:stop]
+            scores *= (per_query / summed.clamp(min=torch.finfo(scores.dtype).tiny))[:, None]
+            scores.index_put_((rows, columns), -slope, accumulate=True)
+            torch.mm(scores, candidates, out=grad_queries[start:stop])
+            grad_candidates.addmm_(scores.T, queries[start:stop])
         ctx.save_for_backward(grad_queries, grad_candidates)
         return total
 
@@ -72,12 +74,8 @@ class _SampledSoftmax(torch.autograd.Function):
         return grad_queries * outer[0], grad_candidates * outer[0], None, None, None, None
 
 
-def _between(rows: Tensor, start: int, stop: int) -> slice:
-    low, high = torch.searchsorted(rows, torch.tensor([start, stop], device=rows.device)).tolist()
-    return slice(low, high)
-
-
-def _within(pairs: tuple[Tensor, Tensor], start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """The pairs whose query row lies in a chunk, query rows counted from its start."""
-    chosen = _between(pairs[0], start, stop)
-    return pairs[0][chosen] - start, pairs[1][chosen]
+def _by_chunk(rows: Tensor, n_queries: int) -> list[slice]:
+    """Which entries belong to the query rows of each chunk; rows ascend."""
+    starts = torch.arange(0, n_queries + CHUNK, CHUNK, device=rows.device).clamp(max=n_queries)
+    bounds = torch.searchsorted(rows, starts).tolist()
+    return [slice(low, high) for low, high in pairwise(bounds)]

@@ -42,6 +42,11 @@ class ItemFeatures:
         ones = np.ones(len(features.values), np.float32)
         return cls(sp.csr_array((ones, features.values, features.offsets), (len(features), len(fields))), fields)
 
+    @classmethod
+    def none(cls, n_items: int) -> Self:
+        """Items that have no features; one column, for a table has one row at least."""
+        return cls.of(Ragged.empty(n_items), np.zeros(1, np.int32))
+
     def chosen(self, items: sp.csr_array) -> sp.csr_array:
         """The features of bags of items: each field by itself damped and of length 1."""
         return _damped(items @ self.matrix, self.fields)
@@ -79,9 +84,13 @@ def read_tastes(
 def _damped(bag: sp.csr_array, fields: Int32[np.ndarray, " columns"]) -> sp.csr_array:
     """Signed square roots, each field of each row scaled to length 1."""
     damped = sp.csr_array(bag, dtype=np.float32)
-    owners = np.repeat(np.arange(damped.shape[0]), np.diff(damped.indptr))
-    groups = owners * (int(fields.max(initial=0)) + 1) + fields[damped.indices]
+    n_fields = int(fields.max(initial=0)) + 1
+    groups = np.repeat(np.arange(damped.shape[0]) * n_fields, np.diff(damped.indptr))
+    if n_fields > 1:
+        groups += fields[damped.indices]
+    roots = np.sqrt(np.abs(damped.data))
     # The square of a square root is the weight itself, whatever its sign.
-    lengths = np.sqrt(np.bincount(groups, np.abs(damped.data)))[groups]
-    damped.data = (np.sign(damped.data) * np.sqrt(np.abs(damped.data)) / np.maximum(lengths, 1e-9)).astype(np.float32)
+    squares = np.bincount(groups, np.abs(damped.data), minlength=damped.shape[0] * n_fields)
+    scales = (1 / np.maximum(np.sqrt(squares), 1e-9)).astype(np.float32)
+    damped.data = np.copysign(roots * scales[groups], damped.data)
     return damped

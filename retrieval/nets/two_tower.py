@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from retrieval.nets.tables import Table
 from retrieval.tastes import N_COUNTS
 
 
@@ -30,26 +31,6 @@ class Sizes:
 
 SPREAD = 0.02
 """How far apart features start: little, so that one seldom met says little instead of something random."""
-
-
-class Table(nn.Module):
-    """An embedding table that sums up sparse bags of its rows; only the rows of a batch get gradients and updates."""
-
-    def __init__(self, rows: int, dim: int, spread: float, generator: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(max(rows, 1), dim, generator=generator) * spread)
-
-    def forward(
-        self, columns: Int[Tensor, " entries"], offsets: Int[Tensor, " rows"], values: Float[Tensor, " entries"]
-    ) -> Float[Tensor, "rows dim"]:
-        """The weighted sum of each row's entries."""
-        is_touched = torch.zeros(len(self.weight), dtype=torch.bool, device=columns.device).index_fill_(
-            0, columns, True
-        )
-        touched = is_touched.nonzero()[:, 0]
-        places = (is_touched.cumsum(0) - 1)[columns]  # without sorting the entries, as torch.unique does
-        rows = nn.functional.embedding(touched, self.weight, sparse=True)
-        return nn.functional.embedding_bag(places, rows, offsets, mode="sum", per_sample_weights=values)
 
 
 class Tables(nn.Module):

@@ -5,7 +5,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from retrieval.domain import UNKNOWN, Catalogue, Dataset, Ragged, State
+from retrieval.domain import UNKNOWN, Catalogue, Dataset, State
 from retrieval.export import check_parity, export, run_graph
 from retrieval.nets.two_tower import Sizes, TwoTower
 from retrieval.tastes import N_COUNTS, ItemFeatures
@@ -47,7 +47,7 @@ def features_of(catalogue: Catalogue, n_features: int) -> ItemFeatures:
     """The features that a model looks at: those of the catalogue, or none."""
     if n_features:
         return ItemFeatures.of(catalogue.features, catalogue.feature_fields())
-    return ItemFeatures.of(Ragged.empty(len(catalogue)), np.zeros(1, np.int32))
+    return ItemFeatures.none(len(catalogue))
 
 
 def fits(model: TwoTower, warm: State) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from answers_of_lamplighter import config_of
 from peer_files import Questions, Ranking, Training
-from peer_grid import Grid, Model
+from peer_grid import NOTHING, Grid, Model
 from peer_pool import Pool
 from peer_results import Laboratory, judged
 from peer_sequences import ASKED_ON, split_sequences
@@ -188,7 +188,7 @@ def test_every_family_has_as_many_trials_and_begins_with_the_usual_settings() ->
         trials = grid.trials(model)
         n_combinations = int(np.prod([len(values) for values in options.values()]))
         assert len(trials) == min(grid.n_trials, n_combinations)
-        assert trials[0] == {name: values[0] for name, values in options.items()}
+        assert trials[0] == {name: None if values[0] == NOTHING else values[0] for name, values in options.items()}
         assert all(trial not in trials[:row] for row, trial in enumerate(trials))
         assert trials == grid.trials(model)
 
@@ -209,7 +209,9 @@ def test_every_trial_of_ours_is_a_configuration_that_recipes_take() -> None:
 
 def test_libraries_take_turns() -> None:
     grid = Grid.read()
-    models = grid.models(["lamplighter.popular", "lamplighter.item_knn", "implicit.als", "implicit.bpr"])
+    few = {"lamplighter": {name: grid.families["lamplighter"][name] for name in ("popular", "item_knn")}}
+    few |= {"implicit": {name: grid.families["implicit"][name] for name in ("als", "bpr")}}
+    models = grid.model_copy(update={"families": few}).models([])
     assert [model.library for model in models] == ["lamplighter", "implicit"] * 2
     turns = [turn for _, turn, _ in trials_of(grid, models)]
     assert turns == sorted(turns)

@@ -75,9 +75,8 @@ def assert_rows(found: sp.csr_array, wanted: list[list[float]]) -> None:
 @given(EVENTS)
 def test_tastes_are_what_a_dict_adds_up(events: list[Event]) -> None:
     found, users = read(histories(events)), range(N_USERS)
-    assert_rows(
-        found.items, [dense(damped_by_dict(items_by_dict(events, u, HALF_LIVES[0]), [0] * 5), 5) for u in users]
-    )
+    by_span = [dense(damped_by_dict(items_by_dict(events, u, h), [0] * 5), 5) for h in HALF_LIVES for u in users]
+    assert_rows(found.items, by_span)
     for half_life, features in zip(HALF_LIVES, found.features, strict=True):
         bags = [features_by_dict(items_by_dict(events, user, half_life)) for user in users]
         assert_rows(features, [dense(damped_by_dict(bag, FIELDS.tolist()), 5) for bag in bags])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peer_fan_out import FanOut, FanOutConfig, fit_exact
 from peer_files import Questions, Ranking
 from peer_splits import read_dataset
 from pydantic import TypeAdapter
@@ -14,11 +15,11 @@ from threadpoolctl import threadpool_limits
 
 import retrieval
 from retrieval.domain import Dataset, Ragged
-from retrieval.index import ExactIndex
 from retrieval.queries import ask
 from retrieval.retrievers import AnyFamily
-from retrieval.retrievers.indexed import IndexedRetriever
-from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from retrieval.retrievers.protocol import FamilyConfig, Retriever
+
+FAN_OUT = "fan_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +37,29 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def config_of(family: str, settings: dict[str, Any]) -> FamilyConfig:
+def config_of(family: str, settings: dict[str, Any]) -> FamilyConfig | FanOutConfig:
     """A family's configuration; `kind` may be among the settings where the grid has several entries of one kind."""
+    if family.startswith(FAN_OUT):
+        return FanOutConfig.model_validate(settings)
     config: FamilyConfig = TypeAdapter(AnyFamily).validate_python({"kind": family} | settings)
     return config
 
 
 def prepare(folder: Path, family: str, settings: dict[str, Any]) -> Prepared:
-    if "two_tower" in family:
+    if "tower" in family or family.startswith(FAN_OUT):
         importlib.import_module("retrieval.training")  # loads torch, which is no part of a fit
     return Prepared(read_dataset(folder))
 
 
-def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Retriever:
+def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Retriever | FanOut:
+    config = config_of(family, settings)
     with threadpool_limits(threads):
-        fitted = config_of(family, settings).fit(prepared.dataset, seed=seed)
-        if isinstance(
-            fitted, Encoder
-        ):  # its vectors are part of what a night makes; compared exhaustively, without a graph
-            return IndexedRetriever(fitted, ExactIndex(fitted.embed_items(prepared.dataset)))
-    return fitted
+        if isinstance(config, FanOutConfig):
+            return config.fit(prepared.dataset, seed=seed)
+        return fit_exact(config, prepared.dataset, seed)
 
 
-def answer(prepared: Prepared, model: Retriever, questions: Questions, k: int, *, pairs: str) -> Ranking:
+def answer(prepared: Prepared, model: Retriever | FanOut, questions: Questions, k: int, *, pairs: str) -> Ranking:
     asked = ask(prepared.dataset, questions.users)
     if pairs == "new":
         asked = asked.without_seen()

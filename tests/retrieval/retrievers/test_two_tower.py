@@ -151,7 +151,7 @@ def test_graphs_do_what_torch_does(dataset: Dataset, fitted: TwoTower) -> None:
     table = {name: parameter.detach().numpy() for name, parameter in model.tables.named_parameters()}
     queries = ask(dataset, np.arange(20))
     tastes = read_tastes(
-        queries.histories.positives(), queries.features, walker.item_features, len(dataset.people.feature_names),
+        queries.histories.positives(), queries.features, walker.batches.features, len(dataset.people.feature_names),
         queries.day, CONFIG.history_half_lives_days,
     )  # fmt: skip
     bag = tastes.profile.toarray() @ table["user_feature.weight"]
@@ -271,10 +271,11 @@ def test_a_large_day_is_learnt_in_steps_that_hold_every_pair_once_and_each_user_
     day = dataset.day - 1
     whole = trainer(dataset, CONFIG)
     split = trainer(dataset, CONFIG.model_copy(update={"max_pairs": 40}))
-    steps = split._pairs(day)
+    steps = split.batches.pairs(day)
     assert len(steps) > 2
+    split = trainer(dataset, CONFIG.model_copy(update={"max_pairs": 40}))
     assert sorted(pairs_of(split, day)) == sorted(pairs_of(whole, day))
-    users = [set(step.users.tolist()) for step in steps]
+    users = [set(asking.tolist()) for asking, _ in steps]
     assert sum(map(len, users)) == len(set.union(*users))
 
 
@@ -314,7 +315,9 @@ def test_hidden_histories_teach_what_attributes_mean(world: World, dataset: Data
 
 
 def pairs_of(walker: Trainer, day: int) -> list[tuple[int, int]]:
-    return [pair for step in walker._pairs(day) for pair in zip(step.users.tolist(), step.items.tolist(), strict=True)]
+    return [
+        pair for users, items in walker.batches.pairs(day) for pair in zip(users.tolist(), items.tolist(), strict=True)
+    ]
 
 
 def pairs_by_loop(histories: Histories, day: int, is_new: bool, least: int) -> list[tuple[int, int]]:
@@ -336,16 +339,16 @@ def pairs_by_loop(histories: Histories, day: int, is_new: bool, least: int) -> l
 
 def test_a_day_is_learnt_from_without_its_own_events_in_the_histories(dataset: Dataset) -> None:
     walker, day = trainer(dataset, CONFIG), dataset.day - 3
-    histories = walker._histories_before(np.arange(len(dataset.people)), day)
+    histories = walker.batches.histories_before(np.arange(len(dataset.people)), day)
     assert histories.n_events > 0
     assert histories.times.max() < day * DAY
 
 
 def test_what_was_chosen_before_is_no_negative(dataset: Dataset) -> None:
     walker, day = trainer(dataset, CONFIG), dataset.day - 3
-    histories = walker._histories_before(np.arange(20), day)
+    histories = walker.batches.histories_before(np.arange(20), day)
     sampled = np.array([0, 3, 4, 9, 30, 77])
-    rows, places = walker._seen(histories, sampled)
+    rows, places = walker.batches.seen(histories, sampled)
     seen = histories.seen()
     wanted = {(row, item) for row in range(20) for item in sampled.tolist() if item in seen.row(row)}
     assert {(row, int(sampled[place])) for row, place in zip(rows.tolist(), places.tolist(), strict=True)} == wanted
