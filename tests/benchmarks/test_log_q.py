@@ -27,7 +27,7 @@ WAYS = {
 }
 ORDER = ("mixed + log Q", "in-batch + log Q", "in-batch, no log Q", "in-batch, wrong sign")
 """Each is to be better than the one after it."""
-SEEDS = (1, 2)
+SEEDS = (1,)
 
 
 def splits() -> Iterator[Split]:
