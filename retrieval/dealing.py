@@ -10,6 +10,8 @@ from retrieval.domain import UNKNOWN, Candidates
 
 LEVEL = 1e-9
 """Sources whose arrears differ by less are level: rounding must not decide who deals."""
+FIRST_PLACE = 61
+"""One over the score of the first place."""
 
 
 def deal(found: Mapping[str, Candidates], shares: Mapping[str, float], k: int) -> Candidates:
@@ -17,9 +19,11 @@ def deal(found: Mapping[str, Candidates], shares: Mapping[str, float], k: int) -
 
     Before each place a source with no item left drops out, and the shares of the others are scaled to sum 1: what it
     does not use flows on. A source's arrears are share * places dealt so far + share - places it dealt. The source of
-    most arrears deals, ties to the earlier in `found`: its best item that is not dealt yet, which scores k - place,
-    places counted from 0. Dealing ends at k, or when every source is dry. A source of share 0, or not named in
-    `shares`, never deals.
+    most arrears deals, ties to the earlier in `found`: its best item that is not dealt yet. Dealing ends at k, or when
+    every source is dry. A source of share 0, or not named in `shares`, never deals.
+
+    A place scores 1 / (61 + place), counted from 0, as one source's rank does in rank fusion: the same however many
+    places are dealt, so that boosts mean the same in short and in long lists.
 
     An item that several sources found is dealt once, by the first that names it, and counts for that source alone.
     """
@@ -27,7 +31,7 @@ def deal(found: Mapping[str, Candidates], shares: Mapping[str, float], k: int) -
     for place, (items, _) in enumerate(_dealt(found, shares, k)):
         is_dealt = items != UNKNOWN
         answer.items[:, place] = items
-        answer.scores[is_dealt, place] = k - place
+        answer.scores[is_dealt, place] = 1 / (FIRST_PLACE + place)
     return answer
 
 

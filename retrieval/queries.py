@@ -23,12 +23,12 @@ def ask(dataset: Dataset, users: np.ndarray) -> Queries:
 
 
 def ask_newly(dataset: Dataset, histories: Sequence[Int32[np.ndarray, " _"]], features: Ragged) -> Queries:
-    """The questions of people nobody knows, whose histories end as the question is asked."""
+    """The questions of people nobody knows, who chose one item a second up to the moment they ask, oldest first."""
     n = len(histories)
     offsets = np.cumsum([0, *map(len, histories)], dtype=np.int64)
     items = np.concatenate([np.zeros(0, np.int32), *histories])
-    times = np.full(len(items), dataset.day * DAY - 1, np.int64)
-    chosen = Histories(offsets, items, np.ones(len(items), np.float32), times)
+    seconds_ago = np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(items))
+    chosen = Histories(offsets, items, np.ones(len(items), np.float32), dataset.day * DAY - seconds_ago)
     return replace(ask(dataset, np.full(n, UNKNOWN)), histories=chosen, features=features)
 
 

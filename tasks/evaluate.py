@@ -96,13 +96,13 @@ def read_merge(recipe: Recipe, dataset: Dataset, encoded: Ref, scored: Ref) -> M
 
 
 def _former_calibration(night: Night, parent: Release | None) -> Calibration:
-    """What the parent's scores were worth, of sources that are still of the same family."""
+    """What the parent's scores were worth, of sources that are configured as they were: others score otherwise."""
     recipe = night.recipe
     if parent is None or recipe.blend.kind != "calibrated":
         return UNCALIBRATED
     measured = Calibration.from_plain(json.loads(night.store.read(parent, CALIBRATION)))
     theirs = json.loads(night.store.read(parent, RECIPE))["sources"]
-    same = [name for name, config in recipe.sources.items() if theirs.get(name, {}).get("kind") == config.kind]
+    same = [name for name, config in recipe.sources.items() if theirs.get(name) == config.model_dump(mode="json")]
     return measured.only(same)
 
 

@@ -52,7 +52,8 @@ def test_dealing_many_queries_at_once_is_dealing_each_by_hand(table: tuple[Lists
     for row in range(len(answer)):
         expected = dealt_by_hand({name: rows[row] for name, rows in lists.items()}, shares, k)
         assert answer.items[row].tolist() == expected + [UNKNOWN] * (k - len(expected))
-        assert answer.scores[row, : len(expected)].tolist() == [k - place for place in range(len(expected))]
+        worth = np.array([1 / (61 + place) for place in range(len(expected))], np.float32)
+        np.testing.assert_array_equal(answer.scores[row, : len(expected)], worth)
         assert np.isneginf(answer.scores[row, len(expected) :]).all()
 
 
