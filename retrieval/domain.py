@@ -262,6 +262,9 @@ class Candidates:
     def top(self, k: int) -> Self:
         return type(self)(self.items[:, :k], self.scores[:, :k])
 
+    def take(self, rows: np.ndarray | slice) -> Self:
+        return type(self)(self.items[rows], self.scores[rows])
+
     @classmethod
     def none(cls, n_queries: int, k: int) -> Self:
         """Nothing found for anybody."""

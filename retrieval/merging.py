@@ -16,6 +16,10 @@ from retrieval.retrievers.protocol import Retriever
 
 DEEPER = 4
 """How many times as many candidates are asked for where caps leave a list short."""
+DEEPEST = 16
+"""How many times the first depth is the last one: a list that is short even then stays so."""
+PLACES_AT_ONCE = 1 << 22
+"""Candidates of all sources held at once: 32 MB, and several times that while they are blended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,25 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What some questions found at one depth, and the list made of it."""
+    """What some questions found at one depth, and the lists made of it."""
 
     rows: Int64[np.ndarray, " rows"]
     """The questions, as rows of all."""
     found: Mapping[str, Candidates]
+    """By source that counts in the blend."""
     merged: Candidates
     pool: int
+
+    @property
+    def n_shown(self) -> Int64[np.ndarray, " rows"]:
+        """How long each list is."""
+        return (self.merged.items != UNKNOWN).sum(axis=1)
+
+    @property
+    def may_have_more(self) -> Bool[np.ndarray, " rows"]:
+        """Where something may lie behind the pool: it holds all there is where the sources found less than it can."""
+        n_found = [(ranking.items != UNKNOWN).sum(axis=1) for ranking in self.found.values()]
+        return np.sum(n_found, axis=0) >= self.pool
 
 
 def rounds(
@@ -75,29 +91,44 @@ def rounds(
     found: Mapping[str, Candidates] | None = None,
     threads: bool = True,
 ) -> Iterator[Round]:
-    """The lists of all questions; then again, deeper, those that caps left short while sources had more to give.
+    """The lists of all questions, block by block; then again, deeper, those that caps left short and may yet let grow.
 
+    A list is not looked for deeper once it is as long as the caps allow over what is eligible, once the sources have
+    nothing more, or at `DEEPEST` times the first depth.
     `found` is what the sources found at the merge's depth, where that is known already.
     """
-    if not len(queries):
-        return
     counted = merge.counted(sources)
+    known = None if found is None else merge.blend.counted(found)
     rows, depth, pool = np.arange(len(queries)), merge.depth(k, len(counted)), merge.policies.pool(k)
-    if found is None:
-        found = fan_out(counted, queries, depth, threads=threads).candidates
-    while True:
-        merged = merge.merged(found, k, pool)
-        yield Round(rows, found, merged, pool)
-        is_short = (merged.items == UNKNOWN).any(axis=1) & _has_more(found)
-        if not merge.policies.caps or not is_short.any() or depth >= len(queries.eligible):
-            return
-        rows, depth = rows[is_short], min(DEEPER * depth, len(queries.eligible))
-        found, pool = fan_out(counted, queries.take(rows), depth, threads=threads).candidates, depth
+    deepest = min(DEEPEST * depth, int(queries.eligible.sum()))
+    while len(rows):
+        short = [rows[:0]]
+        for block in _blocks(rows, depth * len(counted)):
+            if known is None:
+                asked = queries if len(block) == len(queries) else queries.take(block)
+                here: Mapping[str, Candidates] = fan_out(counted, asked, depth, threads=threads).candidates
+            else:
+                here = {name: ranking.take(block) for name, ranking in known.items()}
+            part = Round(block, here, merge.merged(here, k, pool), pool)
+            yield part
+            short.append(block[_may_grow(part, merge, queries, k)] if pool < deepest else rows[:0])
+        rows, known = np.concatenate(short), None
+        depth = pool = min(DEEPER * depth, deepest)
 
 
-def _has_more(found: Mapping[str, Candidates]) -> Bool[np.ndarray, " queries"]:
-    """For which questions some source filled all the places it was asked for."""
-    return np.any([ranking.items[:, -1] != UNKNOWN for ranking in found.values()], axis=0)
+def _blocks(rows: Int64[np.ndarray, " rows"], n_places: int) -> Iterator[Int64[np.ndarray, " block"]]:
+    """The rows in turn, so many at once that their places stay within bounds."""
+    step = max(1, PLACES_AT_ONCE // max(1, n_places))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def _may_grow(part: Round, merge: Merge, queries: Queries, k: int) -> Bool[np.ndarray, " rows"]:
+    """Which lists caps left shorter than they may be, while there may be more to find."""
+    n_shown = part.n_shown
+    if not merge.policies.caps or (n_shown == k).all():
+        return np.zeros(len(n_shown), bool)
+    return (n_shown < min(k, merge.policies.room(queries.eligible))) & part.may_have_more
 
 
 def blended(

@@ -1,6 +1,6 @@
 """How good rankings are, by the definitions of trec_eval, and what they show, with bootstrap intervals over users."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -138,10 +138,9 @@ def ratio(
     """The ratio of two means over the same users, resampled together; None where `below` finds nothing."""
     if not below.any():
         return None
-    n = len(below)
-    draws = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    found = (draws @ above) / np.maximum(draws @ below, 1e-12)
-    low, high = np.quantile(found, [0.025, 0.975])
+    both = np.stack([above, below], axis=1)
+    tops, bottoms = np.concatenate([draws @ both for draws in _resamples(len(both), rng, n_resamples)]).T
+    low, high = np.quantile(tops / np.maximum(bottoms, 1e-12), [0.025, 0.975])
     return Estimate(float(above.sum() / below.sum()), float(low), float(high))
 
 
@@ -161,14 +160,21 @@ def estimates(
     counts = ~np.isnan(values)
     if not counts.any():
         return dict.fromkeys(columns, Estimate(0.0, 0.0, 0.0))
-    values, n = np.where(counts, values, 0.0), len(values)
-    drawn = []
-    for start in range(0, n_resamples, CHUNK):
-        draws = rng.multinomial(n, np.full(n, 1 / n), size=min(CHUNK, n_resamples - start)).astype(np.float64)
+    values, drawn = np.where(counts, values, 0.0), []
+    for draws in _resamples(len(values), rng, n_resamples):
         present = draws @ counts
         drawn.append(np.divide(draws @ values, present, out=np.full_like(present, np.nan), where=present > 0))
     means, resampled = values.sum(axis=0) / np.maximum(counts.sum(axis=0), 1), np.concatenate(drawn)
     return {name: _around(means[place], resampled[:, place]) for place, name in enumerate(columns)}
+
+
+def _resamples(
+    n_users: int, rng: np.random.Generator, n_resamples: int
+) -> Iterator[Float64[np.ndarray, "resamples users"]]:
+    """How often each user is drawn in each resample, some resamples at once."""
+    for start in range(0, n_resamples, CHUNK):
+        size = min(CHUNK, n_resamples - start)
+        yield rng.multinomial(n_users, np.full(n_users, 1 / n_users), size=size).astype(np.float64)
 
 
 def _around(mean: float, resampled: Float64[np.ndarray, " resamples"]) -> Estimate:

@@ -100,6 +100,11 @@ class Cap:
     values: Int32[np.ndarray, " items"]
     """Each item's value; unknown where it has none."""
 
+    def room(self, eligible: Bool[np.ndarray, " items"]) -> int:
+        """How many of the eligible items one list can hold: those without a value, and `most` of each value."""
+        n_without, *n_of_value = np.bincount(self.values[eligible] - UNKNOWN, minlength=1)
+        return int(n_without + np.minimum(n_of_value, self.most).sum())
+
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
@@ -137,6 +142,10 @@ class Policies:
     def pool(self, k: int) -> int:
         """How many blended candidates k items are chosen from."""
         return k * self.over_fetch if self.names else k
+
+    def room(self, eligible: Bool[np.ndarray, " items"]) -> int:
+        """How many of the eligible items a list can hold at most: what the tightest cap allows by itself."""
+        return min([int(eligible.sum()), *(cap.room(eligible) for cap in self.caps)])
 
     def apply(self, ranked: Candidates, k: int) -> Candidates:
         """The k items to show of a longer ranking, with their boosted scores: after diversity these need not fall."""

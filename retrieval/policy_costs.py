@@ -67,4 +67,4 @@ def _change(shown: Candidates, plain: Candidates, holdout: Holdout, k: int, rng:
     here, there = (
         metrics.recall(metrics.hits(found, holdout.targets, n_items), holdout.targets, k) for found in (shown, plain)
     )
-    return Change(*(metrics.estimate(values, rng) for values in (here, there, here - there)))
+    return Change(**metrics.estimates({"with_policy": here, "without_policy": there, "difference": here - there}, rng))

@@ -11,8 +11,8 @@ from retrieval.search import concatenate
 
 Caps = Sequence[tuple[Int32[np.ndarray, " items"], int]]
 """Each item's value of a field, unknown where it has none, and how many items of one value a list may hold."""
-PAIRS_AT_ONCE = 1 << 22
-"""Pairs of a query's candidates whose cosines are held at once: 16 MB."""
+NUMBERS_AT_ONCE = 1 << 18
+"""Numbers of candidates' vectors held at once: 1 MB, which stays in a cache for all places."""
 
 
 def boosted(ranked: Candidates, has_feature: Bool[np.ndarray, " items"], factor: float) -> Candidates:
@@ -47,17 +47,17 @@ def chosen_for_diversity(
     greatest cosine with a chosen item, 0 for the first place. Ties go to the item ranked higher.
     Source: Carbonell and Goldstein, SIGIR 1998.
     """
-    step = max(1, PAIRS_AT_ONCE // max(1, ranked.items.shape[1]) ** 2)
+    step = max(1, NUMBERS_AT_ONCE // max(1, ranked.items.shape[1] * vectors.shape[1]))
     parts = []
     for start in range(0, len(ranked), step):
-        block = Candidates(ranked.items[start : start + step], ranked.scores[start : start + step])
+        block = ranked.take(slice(start, start + step))
         texts = vectors[text_rows[np.where(block.items != UNKNOWN, block.items, 0)]]
-        parts.append(_diverse(block, caps, np.matmul(texts, texts.transpose(0, 2, 1)), relevance, k))
+        parts.append(_diverse(block, caps, texts, relevance, k))
     return concatenate(parts, k)
 
 
 def _diverse(
-    ranked: Candidates, caps: Caps, cosines: Float32[np.ndarray, "queries places places"], relevance: float, k: int
+    ranked: Candidates, caps: Caps, texts: Float32[np.ndarray, "queries places dim"], relevance: float, k: int
 ) -> Candidates:
     choice = _Choice.of(ranked, caps)
     rows, places = np.arange(len(ranked)), np.full((len(ranked), k), UNKNOWN, np.int64)
@@ -67,7 +67,8 @@ def _diverse(
     for place in range(min(k, ranked.items.shape[1])):
         marginal = gain - (1 - relevance) * nearest
         places[:, place] = choice.take(np.where(choice.is_open, marginal, -np.inf).argmax(axis=1))
-        near = cosines[rows, np.maximum(places[:, place], 0)]
+        latest = texts[rows, np.maximum(places[:, place], 0)]
+        near = np.matmul(texts, latest[:, :, None])[:, :, 0]
         nearest = np.maximum(nearest, near) if place else near
     return _at(ranked, places)
 

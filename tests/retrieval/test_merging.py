@@ -13,6 +13,7 @@ from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.evaluation import Holdout
 from retrieval.fanout import WORTH_THREADS, fan_out
 from retrieval.merging import Merge, answer, blended
+from retrieval.metrics import Estimate
 from retrieval.policies import PolicyConfig
 from retrieval.policy_costs import TOGETHER, policy_costs
 from retrieval.queries import ask, features_of
@@ -151,6 +152,18 @@ def test_what_policies_cost_is_told_for_all_and_for_each(dataset: Dataset, sourc
     assert change.difference.mean == pytest.approx(change.with_policy.mean - change.without_policy.mean)
     assert change.difference.low < change.difference.mean < change.difference.high < 0
     assert policy_costs(sources, merge.plain(), found, shown, holdout, 5) == []
+
+
+def test_what_a_policy_costs_is_resampled_once_for_all_three(dataset: Dataset, sources: dict[str, Retriever]) -> None:
+    policies = PolicyConfig.model_validate({"caps": [{"field": "brand", "most": 60}]}).of(dataset)
+    merge, holdout = Merge(RankFusionConfig(), policies), Holdout.of(dataset, WORLD.held_out(DAY), 1000, 1)
+    found = fan_out(sources, holdout.queries, merge.depth(100, 2)).candidates
+    nothing = Candidates.none(len(holdout.queries), 100)
+    for cost in policy_costs(sources, merge, found, nothing, holdout, 5):
+        for change in (cost.recall_at_10, cost.recall_at_100):
+            lost, without = change.difference, change.without_policy
+            assert change.with_policy == Estimate(0.0, 0.0, 0.0) and without.low < without.high
+            assert (lost.low, lost.high) == pytest.approx((-without.high, -without.low), abs=1e-12)
 
 
 def test_reasons_are_ranks_shares_and_what_is_near(dataset: Dataset, sources: dict[str, Retriever]) -> None:

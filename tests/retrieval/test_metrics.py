@@ -1,6 +1,7 @@
 """Metrics are their definitions, and an interval is around its mean."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -53,6 +54,29 @@ def test_recall_and_ndcg_are_their_definitions(cases: Cases, k: int) -> None:
 def test_coverage_is_the_share_of_items_that_anybody_was_shown(cases: Cases, k: int) -> None:
     shown = {item for ranking, _ in cases for item in ranking[:k]}
     assert metrics.breadth(metrics.shown(arrays(cases)[0], N_ITEMS, k)) == len(shown) / N_ITEMS
+
+
+@pytest.mark.parametrize("n_resamples", [1, 99, 100, 250])
+def test_a_ratio_resampled_in_parts_is_that_of_all_resamples_at_once(n_resamples: int) -> None:
+    above, below = np.random.default_rng(5).random((2, 60))
+    found = metrics.ratio(above, below, np.random.default_rng(6), n_resamples)
+    draws = np.random.default_rng(6).multinomial(60, np.full(60, 1 / 60), size=n_resamples)
+    ratios = [(draw * above).sum() / (draw * below).sum() for draw in draws]
+    assert found is not None
+    assert found.mean == pytest.approx(above.mean() / below.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(ratios, [0.025, 0.975])))
+
+
+def test_no_more_resamples_are_held_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, peaks = np.random.default_rng(7).random((2, 2000)), []
+    for chunk in (10, 1000):
+        monkeypatch.setattr("retrieval.metrics.CHUNK", chunk)
+        tracemalloc.start()
+        metrics.ratio(*values, np.random.default_rng(8))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    whole = 1000 * 2000 * 8
+    assert peaks[0] < 0.1 * whole < whole < peaks[1]
 
 
 def test_known_rankings_have_known_scores() -> None:

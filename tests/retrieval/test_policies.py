@@ -1,5 +1,6 @@
 """Policies do what they say, by hand; over a catalogue, they name what it does not have."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from retrieval.domain import UNKNOWN, Candidates, Dataset
 from retrieval.errors import RecipeError
-from retrieval.policies import PolicyConfig, items_with, requiring, values_of
+from retrieval.policies import Cap, Policies, PolicyConfig, items_with, requiring, values_of
 from retrieval.rearranging import boosted, chosen, chosen_for_diversity
 from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
@@ -86,6 +87,20 @@ def test_caps_keep_what_a_walk_down_the_list_keeps(
         assert np.isneginf(found.scores[row, len(kept) :]).all()
 
 
+@settings(deadline=None)
+@given(st.integers(0, 99), st.integers(1, 4), st.integers(0, 99))
+def test_a_list_has_the_room_that_a_walk_down_all_that_is_eligible_fills(seed: int, most: int, other: int) -> None:
+    values = np.random.default_rng(seed).integers(-1, 4, N_ITEMS).astype(np.int32)
+    eligible = np.random.default_rng(other).random(N_ITEMS) < 0.5
+    cap = Cap("cap", most, values)
+    filled = len(capped_by_hand(np.flatnonzero(eligible).tolist(), [(values, most)], N_ITEMS))
+    assert cap.room(eligible) == filled
+    tighter = Policies(caps=(cap, Cap("other", most, np.zeros(N_ITEMS, np.int32))))
+    assert tighter.room(eligible) == min(filled, most, eligible.sum())
+    assert Policies().room(eligible) == eligible.sum()
+    assert cap.room(np.zeros(N_ITEMS, bool)) == 0
+
+
 @settings(deadline=None, max_examples=60)
 @given(rankings(), caps(), st.integers(1, 15), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
 def test_diversity_is_marginal_relevance_place_by_place(
@@ -114,8 +129,19 @@ def test_diversity_is_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) ->
     vectors = rng.standard_normal((N_ITEMS, 8)).astype(np.float32)
     ask = lambda: chosen_for_diversity(ranked, [], np.arange(N_ITEMS, dtype=np.int32), vectors, 0.5, 6)  # noqa: E731
     whole = ask()
-    monkeypatch.setattr("retrieval.rearranging.PAIRS_AT_ONCE", 300)
+    monkeypatch.setattr("retrieval.rearranging.NUMBERS_AT_ONCE", 3 * 12 * 8)
     np.testing.assert_array_equal(ask().items, whole.items)
+
+
+def test_diversity_over_a_deep_ranking_never_compares_all_with_all() -> None:
+    rng, width = np.random.default_rng(4), 2000
+    ranked = Candidates(np.arange(width, dtype=np.int32)[None], np.linspace(1, 0.5, width, dtype=np.float32)[None])
+    vectors = rng.standard_normal((width, 8)).astype(np.float32)
+    tracemalloc.start()
+    chosen_for_diversity(ranked, [], np.arange(width, dtype=np.int32), vectors, 0.5, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < width * width
 
 
 def test_a_boost_multiplies_and_ranks_anew() -> None:
