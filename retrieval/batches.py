@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64
 
 from retrieval.bags import Bags
 from retrieval.domain import DAY, Dataset, Histories
-from retrieval.retrievers.two_tower import TowersConfig
+from retrieval.retrievers.two_tower import TowersConfig, TwoTowerConfig
 from retrieval.sampling import mixed_sample
 from retrieval.tastes import ItemFeatures, read_tastes
 from retrieval.trends import Trends, first_choices
@@ -73,7 +73,6 @@ class Batches:
         self.by_time = np.argsort(self.positives.times, kind="stable")
         self.days = self.positives.times[self.by_time] // DAY
         self.owners = self.positives.owners()
-        self.keys = self.owners * (1 << 40) + self.positives.times  # user and time in one ascending number
 
     def of_days(self, days: list[int], n_epochs: int) -> Iterator[Batch]:
         """The steps of all days, again and again."""
@@ -95,18 +94,23 @@ class Batches:
 
         Only what is new to them when the recipe says so. A user's choices stay in one step.
         """
-        part = self.by_time[slice(*np.searchsorted(self.days, [day, day + 1]))]
+        part = np.sort(self.by_time[slice(*np.searchsorted(self.days, [day, day + 1]))])
+        keep = self._n_before(part) >= self.config.min_history
         if self.config.pairs == "new":
-            part = part[self.is_first[part]]
-        part = np.sort(part)
-        users, items = self.owners[part], self.positives.items[part]
-        before = np.searchsorted(self.keys, users * (1 << 40) + day * DAY) - self.positives.offsets[users]
-        enough = before >= self.config.min_history
-        users, items = users[enough], items[enough]
+            keep &= self.is_first[part]
+        users, items = self.owners[part[keep]], self.positives.items[part[keep]]
         if len(items) <= self.config.max_pairs:
             return [(users, items)] if len(items) else []
         part_of = self.rng.integers(0, -(-len(items) // self.config.max_pairs), int(users.max()) + 1)[users]
         return [(users[part_of == n], items[part_of == n]) for n in np.unique(part_of)]
+
+    def _n_before(self, part: Int64[np.ndarray, " events"]) -> Int64[np.ndarray, " events"]:
+        """What the user of each event of a day, all of them ascending, had chosen when it began.
+
+        A user's events are in order of time, so all that lie before the first of the day are of days before.
+        """
+        users, first, places = np.unique(self.owners[part], return_index=True, return_inverse=True)
+        return np.asarray((part[first] - self.positives.offsets[users])[places])
 
     def batch(self, day: int, users: np.ndarray, items: np.ndarray, trends: Trends, done: float) -> Batch:
         """One step of a day."""
@@ -131,7 +135,7 @@ class Batches:
     def _candidates(self, items: np.ndarray, log_q: np.ndarray, trends: Trends) -> ItemBatch:
         config, catalogue, texts = self.config, self.dataset.catalogue, self.dataset.text_vectors
         ids, shown, text = None, None, None
-        if config.looks_at("ids"):
+        if isinstance(config, TwoTowerConfig) and config.looks_at("ids"):
             ids = Bags.one_each(items)
             shown = (self.rng.random((len(items), 1)) >= config.id_dropout).astype(np.float32)
         if self.features is not None and texts is not None:
@@ -157,16 +161,17 @@ class Batches:
             profile=Bags.of(tastes.profile),
             features=tuple(Bags.of(bags) for bags in tastes.features) if self.features is not None else (),
             items=Bags.of(tastes.items) if has_ids else None,
-            kept=self._kept((len(half_lives) * len(users), self.config.dim)) if has_ids else None,
+            kept=self._kept(len(half_lives) * len(users)) if has_ids else None,
             counts=tastes.counts,
             weekday=np.full(len(users), day % 7, np.int64),
         )
 
-    def _kept(self, shape: tuple[int, int]) -> np.ndarray | None:
-        if not self.config.dropout:
+    def _kept(self, n_sums: int) -> np.ndarray | None:
+        config = self.config
+        if not isinstance(config, TwoTowerConfig) or not config.dropout:
             return None
-        kept = self.rng.random(shape, dtype=np.float32) >= self.config.dropout
-        return kept.astype(np.float32) / np.float32(1 - self.config.dropout)
+        kept = self.rng.random((n_sums, config.dim), dtype=np.float32) >= config.dropout
+        return kept.astype(np.float32) / np.float32(1 - config.dropout)
 
     def _partly_hidden(self, histories: Histories) -> Histories:
         """Some users with nothing behind them, so that what else is known of them has to do."""

@@ -15,14 +15,9 @@ from jaxtyping import Bool, Float32
 from retrieval.dataset import day_of
 from retrieval.domain import UNKNOWN, Dataset, State
 from retrieval.errors import ModelError
-from retrieval.lengths import equally_long, zero_added
-from retrieval.seeds import generator
+from retrieval.layout import asking, lay_out, seeking
 from retrieval.vocabulary import Vocabulary
 
-SHIFT = 0.1
-"""How far off the others items without factors lie, as a share of the longest vector."""
-N_APART, APART = 8, 0.5
-"""Directions in which items are moved apart, and how far, as a share of their mean length."""
 LEAST_SHARE = 1e-4
 """The least that users are taken to ask for in any direction, as a share of the mean."""
 
@@ -49,40 +44,22 @@ class FactorSpace:
     def items(self) -> Float32[np.ndarray, "items width"]:
         """Vectors of equal length whose inner products with `queries` are <u, v> + b, b the item's offset.
 
-        A zero vector would score 0, above every item that a user's factors speak against. So items without factors get
-        SHIFT times the longest length M in a number of their own, which queries weigh by -1 / SHIFT times their own
-        length: -|u| M in all, and nothing can score less. All items are moved apart in a few random directions that
-        queries do not look in, because a graph links near-equal vectors, as those of items that one user alone chose,
-        with each other alone: .99 of the nearest instead of .4.
+        Items without factors come behind all others.
         """
         balanced = np.column_stack([self.factors, self.offset]) @ self.balance
-        lengths = np.linalg.norm(balanced, axis=1)
-        apart = generator(0, "apart").standard_normal((len(balanced), N_APART))
-        apart *= APART * lengths.mean() / np.linalg.norm(apart, axis=1, keepdims=True)
-        behind = ~has_factors(self.factors) * SHIFT * lengths.max(initial=0.0)
-        return equally_long(np.column_stack([balanced, apart, behind]).astype(np.float32))
+        return lay_out(balanced.astype(np.float32), has_factors(self.factors))
 
     def queries(self, users: Float32[np.ndarray, "queries dim"]) -> Float32[np.ndarray, "queries width"]:
-        """The vectors of users: a 1 meets the offset, 0 what only spreads the items."""
+        """The vectors of users: a 1 meets the offset."""
         balanced = scipy.linalg.solve_triangular(self.balance, with_one(users).T, lower=True).T
-        behind = -np.linalg.norm(balanced, axis=1) / SHIFT
-        return zero_added(_joined(balanced, behind))
+        return asking(np.asarray(balanced, np.float32))
 
     def seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
         """The queries that ask for what is like the items of these vectors: what users score most nearly alike.
 
         The number that makes vectors equally long counts too: factors alone would find the longest, which are popular.
-        Items without factors come last: 3 lengths M / SHIFT outweigh the M^2 that two vectors can have in common.
         """
-        behind = -3 * np.linalg.norm(vectors, axis=1) / SHIFT
-        return np.concatenate([_joined(vectors[:, : len(self.balance)], behind), vectors[:, -1:]], axis=1)
-
-
-def _joined(
-    balanced: Float32[np.ndarray, "queries dim_plus_1"], behind: Float32[np.ndarray, " queries"]
-) -> Float32[np.ndarray, "queries rest"]:
-    nowhere = np.zeros((len(balanced), N_APART), np.float32)
-    return np.column_stack([balanced, nowhere, behind]).astype(np.float32)
+        return seeking(vectors[:, : len(self.balance)], vectors[:, -1])
 
 
 def balance_of(users: Float32[np.ndarray, "users dim"]) -> Float32[np.ndarray, "dim_plus_1 dim_plus_1"]:

@@ -47,6 +47,8 @@ def inverse(gram: Float32[np.ndarray, "n n"]) -> Float32[np.ndarray, "n n"]:
     Raises:
         ModelError: where it is not positive definite in single precision.
     """
+    if not len(gram):
+        return gram  # which LAPACK refuses
     factor = _cholesky(gram)
     inverted, _ = lapack.spotri(factor, lower=True, overwrite_c=True)
     for start in range(0, len(inverted), ROWS_AT_ONCE):  # only one half is written

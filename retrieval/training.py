@@ -13,7 +13,7 @@ from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.two_tower import Sizes, TwoTower
 from retrieval.nets.two_tower_state import carry_over, features_of, fits, to_state
 from retrieval.progress import advance
-from retrieval.retrievers.two_tower import TowersConfig
+from retrieval.retrievers.two_tower import TowersConfig, TwoTowerConfig
 from retrieval.trends import n_trend_features
 
 BETAS = (0.9, 0.99)
@@ -71,17 +71,20 @@ class Trainer:
         self.device = next(model.parameters()).device
         features = features_of(dataset.catalogue, model.sizes.n_item_features) if model.sizes.n_item_features else None
         self.batches = Batches(dataset, config, features, rng)
+        rate = config.learning_rate
         self.optimisers: list[torch.optim.Optimizer] = [
-            RowwiseAdagrad(model.tables.of_items(), lr=config.item_learning_rate),
-            torch.optim.SparseAdam(model.tables.of_features(), lr=config.learning_rate, betas=BETAS),
-            torch.optim.Adam(model.of_towers(), lr=config.learning_rate, betas=BETAS),
+            torch.optim.SparseAdam(model.tables.of_features(), lr=rate, betas=BETAS),
+            torch.optim.Adam(model.of_towers(), lr=rate, betas=BETAS),
         ]
+        if isinstance(config, TwoTowerConfig):
+            self.optimisers.append(RowwiseAdagrad(model.tables.of_items(), lr=config.item_learning_rate))
+        self.rates = [optimiser.defaults["lr"] for optimiser in self.optimisers]
 
     def fit(self, days: list[int], n_epochs: int, scale: float) -> list[float]:
         """Days in order, again and again; learning rates rise over the first tenth and fall over the second half."""
         n_all, losses = max(n_epochs * len(days), 1), []
         for batch in self.batches.of_days(days, n_epochs):
-            advance("train two_tower", round(batch.done * n_all), n_all)
+            advance(f"train {self.config.kind}", round(batch.done * n_all), n_all)
             rise = min(1.0, 10 * (batch.done + 1 / n_all))
             self._set_rates(scale * rise * (1 - 1.8 * max(0.0, batch.done - 0.5)))
             losses.append(self.step(batch))
@@ -135,7 +138,6 @@ class Trainer:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def _set_rates(self, scale: float) -> None:
-        rates = (self.config.item_learning_rate, self.config.learning_rate, self.config.learning_rate)
-        for optimiser, rate in zip(self.optimisers, rates, strict=True):
+        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * scale

@@ -193,7 +193,7 @@ def _to_state(
     model: SequenceModel, dataset: Dataset, config: SequenceTowerConfig, losses: list[float], *, is_warm: bool
 ) -> State:
     arrays = {ITEMS: model.items.detach().numpy(), WORTH: model.worth.detach().numpy()[:, 0]}
-    arrays = _behind_the_known(arrays, dataset)
+    arrays = _without_the_unmet(arrays, dataset)
     arrays |= {f"tower.{name}": tensor.numpy() for name, tensor in model.tower.state_dict().items()}
     graph, difference = _graph(model.tower, config)
     facts: dict[str, object] = {
@@ -205,8 +205,8 @@ def _to_state(
     return State(arrays, facts, {TOWER: graph}, {ITEMS: dataset.catalogue.ids.ids})
 
 
-def _behind_the_known(arrays: dict[str, np.ndarray], dataset: Dataset) -> dict[str, np.ndarray]:
-    """Items that nobody chose yet are worth what the least is, and like nothing: their vectors are where they began."""
+def _without_the_unmet(arrays: dict[str, np.ndarray], dataset: Dataset) -> dict[str, np.ndarray]:
+    """Items that nobody chose yet have no vector: theirs are where they began. They go on from the least worth."""
     is_met = np.bincount(dataset.histories.positives().items, minlength=len(arrays[WORTH])) > 0
     least = arrays[WORTH][is_met].min()
     return {

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float32, Int64
 from pydantic import Field
 
 from retrieval.domain import Dataset, Histories, Queries, State
-from retrieval.lengths import equally_long, zero_added
+from retrieval.factors import has_factors
+from retrieval.layout import asking, lay_out, seeking
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.sessions import session_of
 
@@ -26,8 +27,8 @@ QUERIES_AT_ONCE = 512
 class SequenceTowerConfig(FamilyConfig):
     """Every choice of every user is predicted from those before it, and the next few with it.
 
-    Items that were not there at training time have no vector: they stand at the end, and other sources have to find
-    them. Choices of one second keep the order of the log.
+    Items that nobody had chosen at training time have no vector: they come last for everybody, nothing is like them,
+    and other sources have to find them. Choices of one second keep the order of the log.
     """
 
     kind: Literal["sequence_tower"] = "sequence_tower"
@@ -81,9 +82,9 @@ class SequenceRetriever:
         return len(self._vectors)
 
     def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
-        """Each item's vector and worth, all made equally long."""
+        """Each item's vector and worth; items without a vector come behind all others."""
         worth = self.fitted.arrays[WORTH]
-        return equally_long(np.concatenate([self._vectors, worth[:, None]], axis=1))
+        return lay_out(np.concatenate([self._vectors, worth[:, None]], axis=1), has_factors(self._vectors))
 
     def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
         histories, parts = queries.histories.positives().last(self.config.reach), []
@@ -92,14 +93,18 @@ class SequenceRetriever:
             parts.append(self._read(histories.take(rows)))
         vectors = np.concatenate([np.zeros((0, self.config.dim), np.float32), *parts])
         ones = np.ones((len(vectors), 1), np.float32)
-        return zero_added(np.concatenate([vectors, ones], axis=1))
+        return asking(np.concatenate([vectors, ones], axis=1))
 
     def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
-        """The direction of the vector alone: an item is not like another for being as popular."""
-        seeds, dim = np.zeros_like(vectors), self.config.dim
-        lengths = np.linalg.norm(vectors[:, :dim], axis=1, keepdims=True)
-        seeds[:, :dim] = vectors[:, :dim] / np.maximum(lengths, 1e-9)
-        return seeds
+        """The direction of the vector alone: an item is not like another for being as popular.
+
+        An item without a vector lies nearest to the shortest ones, so it asks by the number that lengths are short of.
+        """
+        own = vectors[:, : self.config.dim]
+        lengths = np.linalg.norm(own, axis=1, keepdims=True)
+        no_worth = np.zeros_like(lengths)
+        missing = np.where(has_factors(own), np.float32(0), vectors[:, -1])
+        return seeking(np.concatenate([own / np.maximum(lengths, 1e-9), no_worth], axis=1), missing)
 
     def state(self) -> State:
         return self.fitted

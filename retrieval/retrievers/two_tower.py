@@ -48,14 +48,10 @@ class TowersConfig(FamilyConfig):
     """Learning rates of a warm start, as a share of the full ones."""
     learning_rate: float = Field(default=0.002, gt=0)
     """Adam, for towers and, on touched rows only, feature tables."""
-    item_learning_rate: float = Field(default=0.05, gt=0)
-    """Adagrad, for the item tables, on touched rows only."""
     uniform_negatives: int = Field(default=4096, ge=0)
     """Items drawn evenly from the catalogue beside the batch's own."""
     temperature: float = Field(default=0.1, ge=0.01)
     """Where the learnt temperature starts."""
-    id_dropout: float = Field(default=0.3, ge=0, lt=1)
-    """How often an item is shown without its id."""
     log_q: float = Field(default=1.0, ge=-1, le=1)
     """How much of log Q is taken off a sampled score: 1 is right, 0 leaves popular items punished; -1, the sign that
     is easily got wrong, is here to be measured."""
@@ -63,8 +59,6 @@ class TowersConfig(FamilyConfig):
     """Passes over the days, when there is no former model."""
     max_pairs: int = Field(default=8192, ge=1)
     """Pairs of one step, about: days with more are learnt in several."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the numbers of a user's history that are left out in training."""
     history_dropout: float = Field(default=0.0, ge=0, lt=1)
     """How often a user's whole history is hidden in training, so that attributes and context alone have a meaning."""
     min_history: int = Field(default=20, ge=0)
@@ -94,13 +88,20 @@ class TwoTowerConfig(TowersConfig):
     """Towers that know an item by its id, by its content and by how it has been doing."""
 
     kind: Literal["two_tower"] = "two_tower"
+    item_learning_rate: float = Field(default=0.05, gt=0)
+    """Adagrad, for the item tables, on touched rows only."""
+    id_dropout: float = Field(default=0.3, ge=0, lt=1)
+    """How often an item is shown without its id."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the numbers that a user's items add up to which are left out in training."""
 
 
 class ContentTwoTowerConfig(TowersConfig):
     """The same towers without ids: an item is what it says of itself, from its first day on."""
 
     kind: Literal["content_two_tower"] = "content_two_tower"
-    inputs: tuple[Input, ...] = Field(default=("content",), min_length=1)
+    inputs: tuple[Literal["content", "trends"], ...] = Field(default=("content",), min_length=1)
+    """What the towers know of an item: its text, topics and attributes; how often it is chosen lately."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from retrieval.errors import ModelError
 from retrieval.nets.sequence import SequenceTower
 from retrieval.queries import ask
 from retrieval.retrievers.sequence_tower import SequenceTowerConfig, last_places
-from retrieval.synthetic import planted_world
+from retrieval.synthetic import World, planted_world
 from retrieval.training_sequences import SequenceModel, pack
 from retrieval.vocabulary import Vocabulary
 
@@ -126,6 +126,42 @@ def test_learning_goes_on_where_it_stood_whatever_the_rows(dataset: Dataset) -> 
     np.testing.assert_allclose(again.state().arrays["items"], fitted.state().arrays["items"], atol=1e-3)
     wider = fewer.model_copy(update={"dim": 8}).fit(dataset, seed=SEED, warm=fitted.state())
     assert wider.state().facts["warm"] is False
+
+
+def half_known(world: World) -> tuple[Dataset, np.ndarray]:
+    """A world whose every third item nobody chose, and which items were chosen."""
+    dataset = world.dataset(world.days[-1])
+    dataset = dataclasses.replace(dataset, histories=dataset.histories.where(dataset.histories.items % 3 != 0))
+    counts = np.bincount(dataset.histories.positives().items, minlength=len(dataset.catalogue))
+    return dataset, counts > 0
+
+
+def test_items_that_nobody_chose_come_last_for_everybody_and_for_everything() -> None:
+    dataset, is_met = half_known(planted_world(n_users=N_USERS, n_items=60, n_days=12))
+    assert 20 <= (~is_met).sum() <= 40
+    fitted = CONFIG.model_copy(update={"epochs": 8}).fit(dataset, seed=SEED)
+    items = fitted.embed_items(dataset)
+    wanted = fitted.embed_queries(ask(dataset, np.arange(N_USERS)))
+    scores = wanted @ items.T
+    exact = wanted[:, : CONFIG.dim] @ fitted.state().arrays["items"].T + fitted.state().arrays["worth"]
+    assert (exact[:, is_met] < 0).any(), "a zero would stand above these"
+    np.testing.assert_allclose(scores[:, is_met], exact[:, is_met], rtol=1e-3, atol=1e-3)
+    alike = fitted.embed_seeds(items) @ items.T
+    for found in (scores, alike):
+        assert (found[:, ~is_met].max(axis=1) < found[:, is_met].min(axis=1)).all()
+    assert len(np.unique(items, axis=0)) == len(items), "a graph links what lies in one point with itself alone"
+
+
+def test_what_is_like_an_item_is_told_by_its_direction_and_like_an_unmet_one_by_length() -> None:
+    dataset, is_met = half_known(planted_world(n_users=N_USERS, n_items=60, n_days=12))
+    fitted = CONFIG.model_copy(update={"epochs": 2}).fit(dataset, seed=SEED)
+    items, own = fitted.embed_items(dataset), fitted.state().arrays["items"]
+    met = np.flatnonzero(is_met)
+    found = fitted.embed_seeds(items) @ items[met].T
+    directions = own[met] / np.linalg.norm(own[met], axis=1, keepdims=True)
+    np.testing.assert_allclose(found[met], directions @ own[met].T, rtol=1e-4, atol=1e-5)
+    lengths = np.linalg.norm(items[met, :-2], axis=1)  # all but what holds unknown ones behind and the made-up length
+    assert (found[~is_met].argmax(axis=1) == lengths.argmin()).all()
 
 
 def test_few_items_are_drawn_from_a_large_catalogue(dataset: Dataset) -> None:

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
+from pydantic import ValidationError
 
 from retrieval import metrics
+from retrieval.batches import Batches
 from retrieval.dataset import build_catalogue, build_histories, build_people, day_number
 from retrieval.domain import DAY, UNKNOWN, Candidates, Dataset, Histories, Queries, Ragged, State
 from retrieval.errors import ModelError
@@ -18,6 +20,7 @@ from retrieval.export import check_parity
 from retrieval.index import IndexConfig, build_index
 from retrieval.nets.two_tower import TwoTower as Model
 from retrieval.nets.two_tower_state import ROWS_OF, carry_over
+from retrieval.progress import listening
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
 from retrieval.retrievers.popular import PopularConfig
@@ -265,6 +268,38 @@ def test_pairs_are_a_days_choices_of_users_with_enough_behind_them(dataset: Data
         for day in (dataset.day - 20, dataset.day - 5, dataset.day - 1):
             found = pairs_of(walker, day)
             assert found == pairs_by_loop(dataset.histories, day, pairs == "new", least)
+
+
+def test_pairs_are_told_apart_by_user_however_many_there_are(dataset: Dataset) -> None:
+    """The same users amid nine million others, on both sides of 2 ** 23, above which a user and a time fill 64 bits."""
+    first, n_after = (1 << 23) - len(dataset.people) // 2, 500_000
+    histories = dataset.histories
+    before, after = np.zeros(first, np.int64), np.full(n_after, histories.n_events)
+    many = dataclasses.replace(histories, offsets=np.concatenate([before, histories.offsets, after]))
+    config, day = CONFIG.model_copy(update={"min_history": 15}), dataset.day - 2
+    batches = Batches(dataclasses.replace(dataset, histories=many), config, None, np.random.default_rng(SEED))
+    found = [pair for users, items in batches.pairs(day) for pair in zip(users.tolist(), items.tolist(), strict=True)]
+    wanted = [(first + user, item) for user, item in pairs_by_loop(histories, day, True, 15)]
+    assert found == wanted
+    assert wanted[0][0] < 1 << 23 <= wanted[-1][0]
+
+
+def test_what_concerns_ids_alone_is_refused_where_there_are_none() -> None:
+    for field, value in (("item_learning_rate", 0.1), ("id_dropout", 0.5), ("dropout", 0.5), ("inputs", ("ids",))):
+        with pytest.raises(ValidationError, match=field):
+            ContentTwoTowerConfig.model_validate({field: value})
+
+
+def test_training_is_told_of_by_its_kind(dataset: Dataset) -> None:
+    told: list[str] = []
+    config = ContentTwoTowerConfig(dim=4, uniform_negatives=8, min_history=1, train_days=2)
+
+    def listen(work: str, done: int, total: int) -> None:
+        told.append(work)
+
+    with listening(listen):
+        config.fit(dataset, seed=SEED)
+    assert set(told) == {"train content_two_tower"}
 
 
 def test_a_large_day_is_learnt_in_steps_that_hold_every_pair_once_and_each_user_whole(dataset: Dataset) -> None:
