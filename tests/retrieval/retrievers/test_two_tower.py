@@ -11,9 +11,8 @@ import torch
 from pydantic import ValidationError
 
 from retrieval import metrics
-from retrieval.batches import Batches
 from retrieval.dataset import build_catalogue, build_histories, build_people, day_number
-from retrieval.domain import DAY, UNKNOWN, Candidates, Dataset, Histories, Queries, Ragged, State
+from retrieval.domain import UNKNOWN, Candidates, Dataset, Histories, Queries, Ragged, State
 from retrieval.errors import ModelError
 from retrieval.evaluation import Holdout
 from retrieval.export import check_parity
@@ -262,28 +261,6 @@ def test_a_warm_start_learns_only_from_the_last_days_and_stays_near(
     assert np.median(cosine) > 0.5
 
 
-def test_pairs_are_a_days_choices_of_users_with_enough_behind_them(dataset: Dataset) -> None:
-    for pairs, least in (("new", 1), ("all", 1), ("new", 15)):
-        walker = trainer(dataset, CONFIG.model_copy(update={"pairs": pairs, "min_history": least}))
-        for day in (dataset.day - 20, dataset.day - 5, dataset.day - 1):
-            found = pairs_of(walker, day)
-            assert found == pairs_by_loop(dataset.histories, day, pairs == "new", least)
-
-
-def test_pairs_are_told_apart_by_user_however_many_there_are(dataset: Dataset) -> None:
-    """The same users amid nine million others, on both sides of 2 ** 23, above which a user and a time fill 64 bits."""
-    first, n_after = (1 << 23) - len(dataset.people) // 2, 500_000
-    histories = dataset.histories
-    before, after = np.zeros(first, np.int64), np.full(n_after, histories.n_events)
-    many = dataclasses.replace(histories, offsets=np.concatenate([before, histories.offsets, after]))
-    config, day = CONFIG.model_copy(update={"min_history": 15}), dataset.day - 2
-    batches = Batches(dataclasses.replace(dataset, histories=many), config, None, np.random.default_rng(SEED))
-    found = [pair for users, items in batches.pairs(day) for pair in zip(users.tolist(), items.tolist(), strict=True)]
-    wanted = [(first + user, item) for user, item in pairs_by_loop(histories, day, True, 15)]
-    assert found == wanted
-    assert wanted[0][0] < 1 << 23 <= wanted[-1][0]
-
-
 def test_what_concerns_ids_alone_is_refused_where_there_are_none() -> None:
     for field, value in (("item_learning_rate", 0.1), ("id_dropout", 0.5), ("dropout", 0.5), ("inputs", ("ids",))):
         with pytest.raises(ValidationError, match=field):
@@ -300,18 +277,6 @@ def test_training_is_told_of_by_its_kind(dataset: Dataset) -> None:
     with listening(listen):
         config.fit(dataset, seed=SEED)
     assert set(told) == {"train content_two_tower"}
-
-
-def test_a_large_day_is_learnt_in_steps_that_hold_every_pair_once_and_each_user_whole(dataset: Dataset) -> None:
-    day = dataset.day - 1
-    whole = trainer(dataset, CONFIG)
-    split = trainer(dataset, CONFIG.model_copy(update={"max_pairs": 40}))
-    steps = split.batches.pairs(day)
-    assert len(steps) > 2
-    split = trainer(dataset, CONFIG.model_copy(update={"max_pairs": 40}))
-    assert sorted(pairs_of(split, day)) == sorted(pairs_of(whole, day))
-    users = [set(asking.tolist()) for asking, _ in steps]
-    assert sum(map(len, users)) == len(set.union(*users))
 
 
 def test_what_the_towers_look_at_is_all_that_changes_an_items_vector(dataset: Dataset) -> None:
@@ -347,46 +312,6 @@ def test_hidden_histories_teach_what_attributes_mean(world: World, dataset: Data
     strangers = dataclasses.replace(ask(told, users), histories=Histories.empty(len(users)))
     found = exhaustive(fitted, told, strangers, 10)
     assert (world.topic_of[found.items] == 1).mean() > 0.7
-
-
-def pairs_of(walker: Trainer, day: int) -> list[tuple[int, int]]:
-    return [
-        pair for users, items in walker.batches.pairs(day) for pair in zip(users.tolist(), items.tolist(), strict=True)
-    ]
-
-
-def pairs_by_loop(histories: Histories, day: int, is_new: bool, least: int) -> list[tuple[int, int]]:
-    wanted = []
-    for user in range(len(histories)):
-        before: list[int] = []
-        met: set[int] = set()
-        for event in range(histories.offsets[user], histories.offsets[user + 1]):
-            item, time = int(histories.items[event]), int(histories.times[event])
-            if histories.weights[event] <= 0:
-                continue
-            if time < day * DAY:
-                before.append(item)
-            elif time < (day + 1) * DAY and len(before) >= least and not (is_new and item in met):
-                wanted.append((user, item))
-            met.add(item)
-    return wanted
-
-
-def test_a_day_is_learnt_from_without_its_own_events_in_the_histories(dataset: Dataset) -> None:
-    walker, day = trainer(dataset, CONFIG), dataset.day - 3
-    histories = walker.batches.histories_before(np.arange(len(dataset.people)), day)
-    assert histories.n_events > 0
-    assert histories.times.max() < day * DAY
-
-
-def test_what_was_chosen_before_is_no_negative(dataset: Dataset) -> None:
-    walker, day = trainer(dataset, CONFIG), dataset.day - 3
-    histories = walker.batches.histories_before(np.arange(20), day)
-    sampled = np.array([0, 3, 4, 9, 30, 77])
-    rows, places = walker.batches.seen(histories, sampled)
-    seen = histories.seen()
-    wanted = {(row, item) for row in range(20) for item in sampled.tolist() if item in seen.row(row)}
-    assert {(row, int(sampled[place])) for row, place in zip(rows.tolist(), places.tolist(), strict=True)} == wanted
 
 
 def test_without_even_draws_a_day_of_one_buyer_breaks_nothing(dataset: Dataset) -> None:
