@@ -31,7 +31,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Ser
     for small, large in LARGER.items():
         recipe = recipe.replace(small, large)
     place.recipe_file.write_text(
-        f"{recipe}\n[gate.floors]\n'recall@100' = 0.0\n'nDCG@10' = 0.0\n"
+        f"{recipe}\n[gate.floors]\n'recall@100' = 0.0\n'nDCG@10' = 0.0\n'coverage@100' = 0.0\n"
     )  # so many items are too wide a choice
     return two_nights(place)
 
