@@ -120,6 +120,10 @@ class Histories:
     def positives(self) -> Self:
         return self.where(self.weights > 0)
 
+    def counting(self) -> Self:
+        """The same events, each of weight 1."""
+        return replace(self, weights=np.ones(self.n_events, np.float32))
+
     def seen(self) -> Ragged:
         """The distinct items of each user's history, ascending."""
         owners, items = self.owners(), self.items

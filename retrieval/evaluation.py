@@ -15,6 +15,7 @@ from retrieval import metrics
 from retrieval.domain import Candidates, Dataset, Histories, Queries, Ragged
 from retrieval.metrics import Estimate
 from retrieval.queries import ask
+from retrieval.search import is_in
 from retrieval.seeds import generator
 from retrieval.segments import ItemFacts, target_segments
 
@@ -44,10 +45,8 @@ class Holdout:
 
     def new_only(self) -> "Holdout":
         """The same users' questions for items they had not chosen before; users without such targets drop out."""
-        n_items = len(self.queries.eligible)
-        seen = self.queries.histories.seen()
         owners, values = self.targets.owners(), self.targets.values
-        is_new = ~np.isin(owners * n_items + values, seen.owners() * n_items + seen.values)
+        is_new = ~is_in(owners, values, self.queries.histories.seen(), len(self.queries.eligible))
         targets = Ragged.from_owners(owners[is_new], values[is_new], len(self.targets))
         users = np.flatnonzero(targets.lengths > 0)
         return Holdout(self.queries.take(users).without_seen(), targets.take(users))

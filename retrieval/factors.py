@@ -86,6 +86,22 @@ def normalised_sums(
     return np.asarray((chosen @ factors) / np.sqrt(total)[:, None], np.float32)
 
 
+def user_side(
+    chosen: sp.csr_array, users: Float32[np.ndarray, "users dim"], items: Float32[np.ndarray, "items dim"], ridge: float
+) -> dict[str, np.ndarray]:
+    """What makes users of histories and balances the index, from the users who chose something.
+
+    `history_map` leads from `normalised_sums` of a history to the user, `mean_user` stands for who has none.
+    """
+    active = np.diff(chosen.indptr) > 0
+    met = users[active]
+    return {
+        "balance": balance_of(met),
+        "mean_user": met.mean(axis=0, dtype=np.float64).astype(np.float32),
+        "history_map": ridge_map(normalised_sums(chosen, items)[active], met, ridge),
+    }
+
+
 def ridge_map(
     inputs: Float32[np.ndarray, "rows dim"], targets: Float32[np.ndarray, "rows width"], ridge: float
 ) -> Float32[np.ndarray, "dim width"]:

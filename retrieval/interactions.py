@@ -20,7 +20,7 @@ def decayed(histories: Histories, day: int, half_life_days: float | None) -> His
 
 def binary_matrix(histories: Histories, n_items: int) -> sp.csr_array:
     """Which user met which item: 1 however often and whatever the weight, float32, columns ascending in each row."""
-    matrix = summed_matrix(replace(histories, weights=np.ones(histories.n_events, np.float32)), n_items)
+    matrix = summed_matrix(histories.counting(), n_items)
     matrix.data[:] = 1
     return matrix
 

@@ -13,6 +13,7 @@ from retrieval.domain import DAY, Dataset, Histories, Queries, Ragged
 from retrieval.interactions import binary_matrix, decayed
 from retrieval.queries import ask
 from retrieval.rules import FrozenModel
+from retrieval.search import is_in
 from retrieval.seeds import generator
 
 PAIRS_AT_ONCE = 1 << 18
@@ -25,7 +26,8 @@ class TrendConfig(FrozenModel):
     half_life_days: float | None = Field(default=14.0, gt=0)
     """The age at which a choice counts half in an item's popularity; without it there is no offset."""
     days: int = Field(default=7, ge=1)
-    """Newest days whose choices tell the weight."""
+    """Newest days whose choices tell the weight. The factors have been learnt from them too and explain more of them
+    than of days to come, so the weight comes out somewhat low."""
     pairs: Literal["new", "all"] = "new"
     """Whether to learn from what users chose for the first time, or from everything they chose."""
     max_users: int = Field(default=5000, ge=1)
@@ -98,9 +100,7 @@ def offset_weight(
 def without(rows: Ragged, others: Ragged, n_items: int) -> Ragged:
     """Each row without the items of the other row of the same number."""
     owners = rows.owners()
-    barred = np.sort(np.append(others.owners() * n_items + others.values, np.iinfo(np.int64).max))
-    wanted = owners * n_items + rows.values
-    keep = barred[np.searchsorted(barred, wanted)] != wanted  # isin hashes the many to look up the few
+    keep = ~is_in(owners, rows.values, others, n_items)
     return Ragged.from_owners(owners[keep], rows.values[keep], len(rows))
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int64
 
 from retrieval.domain import Catalogue, Dataset, Histories, People, Queries, Ragged
+from retrieval.search import is_in
 
 HISTORY_BOUNDS = (0, 1, 10, 100)
 """Where classes of history lengths begin."""
@@ -51,9 +52,8 @@ def fresh_items(catalogue: Catalogue, day: int, n_days: int) -> Bool[np.ndarray,
 
 def target_segments(queries: Queries, targets: Ragged, items: ItemFacts) -> dict[str, Bool[np.ndarray, " targets"]]:
     """Which targets belong to each class of items, of pairs and of users' history lengths."""
-    owners, values, n_items = targets.owners(), targets.values, len(queries.eligible)
-    seen = queries.histories.seen()
-    again = np.isin(owners * n_items + values, seen.owners() * n_items + seen.values)
+    owners, values = targets.owners(), targets.values
+    again = is_in(owners, values, queries.histories.seen(), len(queries.eligible))
     found = {
         "head items": ~items.tail[values],
         "tail items": items.tail[values],

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from jaxtyping import Float32, Int32
 
 from retrieval.domain import DAY, Histories, Ragged
+from retrieval.interactions import decayed, summed_matrix
 
 FORGOTTEN = 6
 """Half-lives after which an event counts no more: it would weigh less than 1 in 64."""
@@ -66,10 +67,7 @@ def read_tastes(
     by_half_life = []
     for half_life in half_lives:
         recent = histories.where(age_days <= FORGOTTEN * half_life)
-        weights = recent.weights * 0.5 ** (age_days[age_days <= FORGOTTEN * half_life] / half_life)
-        bag = sp.csr_array((weights.astype(np.float32), recent.items, recent.offsets), (n_users, n_items))
-        bag.sum_duplicates()
-        by_half_life.append(bag)
+        by_half_life.append(summed_matrix(decayed(recent, day, half_life), n_items))
     ones = np.ones(len(profile.values), np.float32)
     n_recent = np.bincount(histories.owners()[age_days <= half_lives[-1]], minlength=n_users)
     counts = np.log1p(np.stack([np.diff(histories.offsets), n_recent], axis=1)) / 3 - 1

@@ -9,6 +9,7 @@ from retrieval.dataset import day_of
 from retrieval.domain import DAY, Dataset, State
 from retrieval.errors import ModelError
 from retrieval.losses import sampled_softmax
+from retrieval.nets.descent import Descent, on_device
 from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.two_tower import Sizes, TwoTower
 from retrieval.nets.two_tower_state import carry_over, features_of, fits, to_state
@@ -72,13 +73,13 @@ class Trainer:
         features = features_of(dataset.catalogue, model.sizes.n_item_features) if model.sizes.n_item_features else None
         self.batches = Batches(dataset, config, features, rng)
         rate = config.learning_rate
-        self.optimisers: list[torch.optim.Optimizer] = [
+        optimisers: list[torch.optim.Optimizer] = [
             torch.optim.SparseAdam(model.tables.of_features(), lr=rate, betas=BETAS),
             torch.optim.Adam(model.of_towers(), lr=rate, betas=BETAS),
         ]
         if isinstance(config, TwoTowerConfig):
-            self.optimisers.append(RowwiseAdagrad(model.tables.of_items(), lr=config.item_learning_rate))
-        self.rates = [optimiser.defaults["lr"] for optimiser in self.optimisers]
+            optimisers.append(RowwiseAdagrad(model.tables.of_items(), lr=config.item_learning_rate))
+        self.descent = Descent(*optimisers)
 
     def fit(self, days: list[int], n_epochs: int, scale: float) -> list[float]:
         """Days in order, again and again; learning rates rise over the first tenth and fall over the second half."""
@@ -86,7 +87,7 @@ class Trainer:
         for batch in self.batches.of_days(days, n_epochs):
             advance(f"train {self.config.kind}", round(batch.done * n_all), n_all)
             rise = min(1.0, 10 * (batch.done + 1 / n_all))
-            self._set_rates(scale * rise * (1 - 1.8 * max(0.0, batch.done - 0.5)))
+            self.descent.set_rates(scale * rise * (1 - 1.8 * max(0.0, batch.done - 0.5)))
             losses.append(self.step(batch))
         return losses
 
@@ -101,12 +102,7 @@ class Trainer:
             (self._tensor(batch.ignored[0]), self._tensor(batch.ignored[1])),
             self._tensor(batch.weights),
         )
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for optimiser in self.optimisers:
-            optimiser.step()
-        return float(loss.detach())
+        return self.descent.step(loss)
 
     def _embed_items(self, batch: ItemBatch) -> Tensor:
         tables = self.model.tables
@@ -135,9 +131,4 @@ class Trainer:
         return vectors
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
-    def _set_rates(self, scale: float) -> None:
-        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * scale
+        return on_device(array, self.device)

@@ -13,6 +13,7 @@ from retrieval.domain import UNKNOWN, Dataset, Histories, State
 from retrieval.errors import ModelError
 from retrieval.export import check_parity, export, run_graph
 from retrieval.losses import sampled_softmax
+from retrieval.nets.descent import Descent, on_device
 from retrieval.nets.sequence import LastPlace, SequenceTower
 from retrieval.progress import advance
 from retrieval.retrievers.sequence_tower import ITEMS, TOWER, WORTH, SequenceTowerConfig
@@ -120,10 +121,10 @@ class _Trainer:
         self.device = model.items.device
         self.rates = np.bincount(histories.items, minlength=len(model.items)).astype(np.float32)
         rate = config.learning_rate
-        self.optimisers: list[torch.optim.Optimizer] = [
+        self.descent = Descent(
             torch.optim.SparseAdam(model.tables(), lr=rate, betas=BETAS),
             torch.optim.Adam(model.tower.parameters(), lr=rate, betas=BETAS),
-        ]
+        )
 
     def fit(self, users: np.ndarray, n_epochs: int) -> list[float]:
         losses = []
@@ -135,7 +136,7 @@ class _Trainer:
                 for index, batch in enumerate(batches):
                     done = (epoch + index / len(batches)) / n_epochs
                     advance("train sequence_tower", epoch * len(batches) + index, n_epochs * len(batches))
-                    self._set_rates(min(1.0, (done + 1e-3) / WARM_UP) * (1 - done))
+                    self.descent.set_rates(min(1.0, (done + 1e-3) / WARM_UP) * (1 - done))
                     losses.append(
                         self._step(pack(self.histories.take(batch), self.config.length - 1, self.config.ahead))
                     )
@@ -166,12 +167,7 @@ class _Trainer:
             (none, none),
             self._tensor((weights / weights.sum()).astype(np.float32)),
         )
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for optimiser in self.optimisers:
-            optimiser.step()
-        return float(loss.detach())
+        return self.descent.step(loss)
 
     def _sample(self, chosen: Int64[np.ndarray, " pairs"]) -> Sample:
         """The step's own items and others; all items, each for certain, where there are few."""
@@ -181,12 +177,7 @@ class _Trainer:
         return mixed_sample(chosen, self.rates, self.config.uniform_negatives, self.rng)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
-    def _set_rates(self, scale: float) -> None:
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.config.learning_rate * scale
+        return on_device(array, self.device)
 
 
 def _to_state(

@@ -43,7 +43,7 @@ def centred(histories: Histories, n_items: int) -> sp.csr_array:
 
     Source: Sarwar et al., WWW 2001, section 3.1.3, the matrix under the adjusted cosine.
     """
-    sums, events = (summed_matrix(part, n_items).astype(np.float64) for part in (histories, _counting(histories)))
+    sums, events = (summed_matrix(part, n_items).astype(np.float64) for part in (histories, histories.counting()))
     means = _row_sums(sums) / np.maximum(_row_sums(events), 1)
     sums.data = sums.data / events.data - np.repeat(means, np.diff(sums.indptr))
     return sums
@@ -59,10 +59,6 @@ def unit_columns(weighted: sp.csr_array, shrinkage: float = 0.0) -> sp.csr_array
     mean = squares.sum() / max(np.count_nonzero(squares), 1)
     lengths = np.sqrt(squares + shrinkage * mean)
     return _scaled(weighted, items=1 / np.where(lengths > 0, lengths, 1))
-
-
-def _counting(histories: Histories) -> Histories:
-    return Histories(histories.offsets, histories.items, np.ones(histories.n_events, np.float32), histories.times)
 
 
 def _row_sums(matrix: sp.csr_array) -> Float64[np.ndarray, " users"]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from retrieval.domain import UNKNOWN, Catalogue, Dataset, State
 from retrieval.export import check_parity, export, run_graph
 from retrieval.nets.two_tower import Sizes, TwoTower
+from retrieval.retrievers.two_tower import BALANCE
 from retrieval.tastes import N_COUNTS, ItemFeatures
 from retrieval.vocabulary import Vocabulary
 
@@ -26,7 +27,7 @@ def to_state(model: TwoTower, dataset: Dataset, losses: list[float], *, is_warm:
     model.eval()
     known = features_of(dataset.catalogue, model.sizes.n_item_features)
     arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    arrays["balance"] = np.ones(model.sizes.width, np.float32)
+    arrays[BALANCE] = np.ones(model.sizes.width, np.float32)
     arrays |= {
         "features.offsets": known.matrix.indptr.astype(np.int64),
         "features.values": known.matrix.indices.astype(np.int32),

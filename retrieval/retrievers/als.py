@@ -5,7 +5,6 @@ has preference 0 and confidence 1. Source: Hu, Koren, Volinsky, ICDM 2008.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -15,20 +14,12 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from retrieval.domain import Dataset, Queries, State
-from retrieval.factors import (
-    FactorSpace,
-    balance_of,
-    carried_over,
-    has_factors,
-    is_of_width,
-    normalised_sums,
-    refuse_empty,
-    ridge_map,
-)
+from retrieval.factors import carried_over, is_of_width, refuse_empty, user_side
 from retrieval.fold_in import fold_in
 from retrieval.interactions import decayed, summed_matrix
 from retrieval.offsets import TrendConfig, learn_offset
 from retrieval.progress import advance
+from retrieval.retrievers.factor_model import FactorModel
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import derived_seed, generator
 
@@ -76,14 +67,13 @@ class AlsConfig(FamilyConfig):
         is_warm = is_of_width(warm, "factors", self.dim)
         with threadpool_limits(1, "blas"):  # the solver has a thread a core of its own
             users, items = self._factorise(chosen, dataset, seed, warm if is_warm else None)
-            parts = State(
-                self._parts(chosen, users, items), {"warm": is_warm}, strings={"item_ids": dataset.catalogue.ids.ids}
-            )
+            arrays = {"factors": items, "gram": items.T @ items} | user_side(chosen, users, items, self.ridge)
+            parts = State(arrays, {"warm": is_warm}, strings={"item_ids": dataset.catalogue.ids.ids})
             offset = learn_offset(self.trend, dataset, items, self.restore(parts).users, seed)
-        return self.restore(replace(parts, arrays=parts.arrays | {"offset": offset}))
+        return self.restore(replace(parts, arrays=arrays | {"offset": offset}))
 
     def restore(self, state: State) -> "Als":
-        return Als(self, state)
+        return Als(state, self)
 
     def weigh(self, summed: sp.csr_array) -> sp.csr_array:
         """What each chosen pair weighs, from its summed and decayed weights."""
@@ -121,64 +111,26 @@ class AlsConfig(FamilyConfig):
         model.fit(confidence, show_progress=False, callback=tell)
         return model.user_factors, model.item_factors
 
-    def _parts(
-        self, chosen: sp.csr_array, users: Float32[np.ndarray, "users dim"], items: Float32[np.ndarray, "items dim"]
-    ) -> dict[str, np.ndarray]:
-        """What answers are made of; users' own factors are not kept."""
-        active = np.diff(chosen.indptr) > 0
-        return {
-            "factors": items,
-            "gram": items.T @ items,
-            "balance": balance_of(users[active]),
-            "mean_user": users[active].mean(axis=0, dtype=np.float64).astype(np.float32),
-            "history_map": ridge_map(normalised_sums(chosen, items)[active], users[active], self.ridge),
-        }
-
 
 @dataclass(frozen=True)
-class Als:
-    """Items' factors with their offsets, and what makes users of histories."""
+class Als(FactorModel):
+    """Items' factors with their offsets; users are solved or mapped from their histories."""
 
     config: AlsConfig
-    fitted: State
 
     @property
-    def n_items(self) -> int:
-        return len(self.fitted.arrays["factors"])
-
-    def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
-        return self._space.items()
-
-    def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
-        return self._space.seeds(vectors)
-
-    def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
-        return self._space.queries(self.users(queries))
-
-    @cached_property
-    def _is_known(self) -> Float32[np.ndarray, " items"]:
-        """1 for items that have factors."""
-        return has_factors(np.asarray(self.fitted.arrays["factors"])).astype(np.float32)
-
-    @property
-    def _space(self) -> FactorSpace:
-        arrays = self.fitted.arrays
-        return FactorSpace(*(np.asarray(arrays[name]) for name in ("factors", "offset", "balance")))
+    def offset(self) -> Float32[np.ndarray, " items"]:
+        return np.asarray(self.fitted.arrays["offset"])
 
     def users(self, queries: Queries) -> Float32[np.ndarray, "queries dim"]:
         """Each query's factors from its history; the average user's where that says nothing."""
         arrays, config = self.fitted.arrays, self.config
-        factors = np.asarray(arrays["factors"])
         positives = queries.histories.positives().last(config.max_history)
-        summed = summed_matrix(decayed(positives, queries.day, config.history_half_life_days), len(factors))
+        summed = summed_matrix(decayed(positives, queries.day, config.history_half_life_days), self.n_items)
         chosen = config.weigh(summed)
         if config.user == "fold_in":
-            users = fold_in(config.alpha * chosen, factors, np.asarray(arrays["gram"]), config.regularization)
+            users = fold_in(config.alpha * chosen, self.factors, np.asarray(arrays["gram"]), config.regularization)
         else:
-            users = normalised_sums(chosen, factors) @ arrays["history_map"]
-        says_nothing = chosen @ self._is_known == 0
-        users[says_nothing] = arrays["mean_user"]
+            users = self.mapped(chosen)
+        users[self.says_nothing(chosen)] = arrays["mean_user"]
         return users
-
-    def state(self) -> State:
-        return self.fitted

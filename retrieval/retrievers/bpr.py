@@ -5,7 +5,6 @@ Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -15,20 +14,11 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from retrieval.domain import UNKNOWN, Dataset, Queries, State
-from retrieval.factors import (
-    FactorSpace,
-    balance_of,
-    carried_over,
-    has_factors,
-    is_of_width,
-    normalised_sums,
-    refuse_empty,
-    ridge_map,
-    with_one,
-)
+from retrieval.factors import carried_over, has_factors, is_of_width, refuse_empty, user_side, with_one
 from retrieval.interactions import binary_matrix, decayed, summed_matrix
 from retrieval.offsets import TrendConfig, learn_offset
 from retrieval.progress import advance
+from retrieval.retrievers.factor_model import FactorModel
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.seeds import derived_seed, generator
 
@@ -69,15 +59,7 @@ class BprConfig(FamilyConfig):
         refuse_empty(chosen, dataset, self.kind)
         is_warm = is_of_width(warm, "factors", self.dim)
         users, items, offset = self._factorise(chosen, dataset, seed, warm if is_warm else None)
-        active = np.diff(chosen.indptr) > 0
-        arrays = {
-            "factors": items,
-            "offset": offset,
-            "users": users,
-            "balance": balance_of(users[active]),
-            "mean_user": users[active].mean(axis=0, dtype=np.float64).astype(np.float32),
-            "history_map": ridge_map(normalised_sums(chosen, items)[active], users[active], self.ridge),
-        }
+        arrays = {"factors": items, "offset": offset, "users": users} | user_side(chosen, users, items, self.ridge)
         strings = {"item_ids": dataset.catalogue.ids.ids, "user_ids": dataset.people.ids.ids}
         parts = State(arrays, {"warm": is_warm}, strings=strings)
         model = self.restore(parts)
@@ -87,7 +69,7 @@ class BprConfig(FamilyConfig):
         return self.restore(replace(parts, arrays=arrays | {"trend": trend}))
 
     def restore(self, state: State) -> "Bpr":
-        return Bpr(self, state)
+        return Bpr(state, self)
 
     def _factorise(
         self, chosen: sp.csr_array, dataset: Dataset, seed: int, warm: State | None
@@ -135,7 +117,7 @@ class BprConfig(FamilyConfig):
 
 
 @dataclass(frozen=True)
-class Bpr:
+class Bpr(FactorModel):
     """Factors of items with their offsets, those of known users, and the map that makes users of histories.
 
     The map goes from the normalised sum of a history's item factors to users' factors, in closed form over all users
@@ -145,47 +127,21 @@ class Bpr:
     """
 
     config: BprConfig
-    fitted: State
 
     @property
-    def n_items(self) -> int:
-        return len(self.fitted.arrays["factors"])
-
-    def embed_items(self, dataset: Dataset) -> Float32[np.ndarray, "items width"]:
-        return self._space.items()
-
-    def embed_seeds(self, vectors: Float32[np.ndarray, "seeds width"]) -> Float32[np.ndarray, "seeds width"]:
-        return self._space.seeds(vectors)
-
-    def embed_queries(self, queries: Queries) -> Float32[np.ndarray, "queries width"]:
-        return self._space.queries(self.users(queries))
-
-    @cached_property
-    def _is_known(self) -> Float32[np.ndarray, " items"]:
-        """1 for items that have factors."""
-        return has_factors(np.asarray(self.fitted.arrays["factors"])).astype(np.float32)
-
-    @property
-    def _space(self) -> FactorSpace:
-        """With the learnt offset and that of popularity as one."""
-        arrays = self.fitted.arrays
-        return FactorSpace(
-            np.asarray(arrays["factors"]), arrays["offset"] + arrays["trend"], np.asarray(arrays["balance"])
-        )
+    def offset(self) -> Float32[np.ndarray, " items"]:
+        """The learnt one and that of popularity as one."""
+        return np.asarray(self.fitted.arrays["offset"] + self.fitted.arrays["trend"])
 
     def users(self, queries: Queries) -> Float32[np.ndarray, "queries dim"]:
         """Each query's factors: learnt or from its history; the average user's where that says nothing."""
         arrays, config = self.fitted.arrays, self.config
-        factors = np.asarray(arrays["factors"])
         positives = queries.histories.positives().last(config.max_history)
-        chosen = summed_matrix(decayed(positives, queries.day, config.history_half_life_days), len(factors))
+        chosen = summed_matrix(decayed(positives, queries.day, config.history_half_life_days), self.n_items)
         chosen.data = np.minimum(chosen.data, 1)
-        users = normalised_sums(chosen, factors) @ arrays["history_map"]
-        users[chosen @ self._is_known == 0] = arrays["mean_user"]
+        users = self.mapped(chosen)
+        users[self.says_nothing(chosen)] = arrays["mean_user"]
         if config.user == "learnt":
             is_learnt = (queries.users != UNKNOWN) & has_factors(np.asarray(arrays["users"]))[queries.users]
             users[is_learnt] = arrays["users"][queries.users[is_learnt]]
         return users
-
-    def state(self) -> State:
-        return self.fitted
