@@ -37,7 +37,7 @@ class SourceWorth:
 
     source: str
     share: float
-    """Its present share of the places."""
+    """Its share of the places, even where the recipe blends otherwise than by quota."""
     n_named: float
     """Items among its first k, mean over users."""
     overlap: dict[str, float]
@@ -67,7 +67,7 @@ class SegmentWorth:
     n_users: int
     n_targets: int
     dealt: Estimate
-    """Recall of the deal by the present shares."""
+    """Recall of the deal by the shares of `sources`."""
     union: Estimate
     """Recall of all sources' first k together, with no limit of places: no deal finds more."""
     sources: dict[str, Worth]
@@ -84,6 +84,8 @@ class Mix:
     segments: tuple[SegmentWorth, ...]
     """Everybody first."""
     quota: Quota
+    served: Estimate
+    """Recall of what users are shown now, by the recipe's own blend and policies."""
 
 
 def measure(hand: Hand, shares: Shares, segments: Mapping[str, Flags], rng: np.random.Generator) -> Mix:
@@ -98,6 +100,7 @@ def measure(hand: Hand, shares: Shares, segments: Mapping[str, Flags], rng: np.r
         sources=tuple(_sources(hand, shares, overlaps)),
         segments=tuple(_segments(hand, shares, kept, rng)),
         quota=propose(hand, shares, rng),
+        served=metrics.estimate(hand.recall_served(shares), rng),
     )
 
 

@@ -29,14 +29,17 @@ class Hand:
     targets: Ragged
     n_items: int
     k: int
+    served: Candidates | None = None
+    """What the recipe's own blend and policies show the same users; None where that is the deal by its shares."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, users: np.ndarray) -> Self:
         """The same for some of the users."""
-        found = {name: Candidates(ranking.items[users], ranking.scores[users]) for name, ranking in self.found.items()}
-        return type(self)(found, self.targets.take(users), self.n_items, self.k)
+        found = {name: ranking.take(users) for name, ranking in self.found.items()}
+        served = None if self.served is None else self.served.take(users)
+        return type(self)(found, self.targets.take(users), self.n_items, self.k, served)
 
     def named(self, source: str) -> Bool[np.ndarray, " targets"]:
         """Which targets a source has among its first k."""
@@ -49,6 +52,13 @@ class Hand:
     def recall(self, shares: Shares) -> Float64[np.ndarray, " users"]:
         """The recall of the deal for each user."""
         return metrics.recall_among(self.dealt(shares), np.ones(len(self.targets.values), bool), self.targets)
+
+    def recall_served(self, present: Shares) -> Float64[np.ndarray, " users"]:
+        """The recall of what each user is shown now."""
+        if self.served is None:
+            return self.recall(present)
+        everything = np.ones(len(self.targets.values), bool)
+        return metrics.recall_among(self._reached(self.served.top(self.k)), everything, self.targets)
 
     def mean_recall(self, shares: Shares) -> float:
         """The mean over users; 0 where there are none."""
@@ -67,7 +77,7 @@ class Quota:
     by_half: tuple[dict[str, float], ...]
     """Chosen on each half of the users: how far they agree is how sure the choice is."""
     gain: Estimate
-    """Recall over that of the present shares; each half of the users is dealt to by what the other half chose."""
+    """Recall over that of what is served; each half of the users is dealt to by what the other half chose."""
 
 
 def present_shares(blend: BlendConfig, sources: Iterable[str]) -> dict[str, float]:
@@ -112,14 +122,14 @@ def best_shares(hand: Hand) -> dict[str, float]:
 
 
 def chosen_shares(hand: Hand, present: Shares) -> dict[str, float]:
-    """Where the greedy walk ends, or the present shares where those find as much: the walk may miss the best."""
+    """Where the greedy walk ends, or the shares given where those find as much: the walk may miss the best."""
     walked = best_shares(hand)
     is_better = hand.mean_recall(walked) > hand.mean_recall(present) + RISE
     return walked if is_better else {name: share / sum(present.values()) for name, share in present.items()}
 
 
 def propose(hand: Hand, present: Shares, rng: np.random.Generator) -> Quota:
-    """The best shares, and their gain over the present ones on users that they were not chosen on.
+    """The best shares, and their gain over what is served, on users that they were not chosen on.
 
     Shares chosen and measured on the same users would always look better than they are, so the users are split in two:
     what one half chose deals to the other, and the interval is over all of them, each compared with itself.
@@ -129,5 +139,5 @@ def propose(hand: Hand, present: Shares, rng: np.random.Generator) -> Quota:
     for choosing, measured in (halves, halves[::-1]):
         chosen.append(chosen_shares(hand.take(np.sort(choosing)), present))
         dealt_to = hand.take(measured)
-        gains[measured] = dealt_to.recall(chosen[-1]) - dealt_to.recall(present)
+        gains[measured] = dealt_to.recall(chosen[-1]) - dealt_to.recall_served(present)
     return Quota(chosen_shares(hand, present), tuple(chosen), metrics.estimate(gains, rng))

@@ -15,7 +15,7 @@ class WorthRow:
 
     source: str
     share: float
-    """Its present share of the places."""
+    """Its share of the places, even where the recipe blends otherwise than by quota."""
     proposed: float
     """Its share in the proposed quota."""
     recall: Estimated
@@ -72,7 +72,7 @@ def proposal(mix: Mapping[str, Any]) -> str:
         return "Nobody chose anything on this day, so nothing can be said of the shares."
     quota = mix["quota"]
     if quota["shares"] == {source["source"]: source["share"] for source in mix["sources"]}:
-        return "No shares were found that find more than the present ones."
+        return "No shares were found whose deal finds more than that by these."
     named = sorted(quota["shares"].items(), key=lambda entry: (-entry[1], entry[0]))
     shares = ", ".join(f"{name} {100 * part:.0f} %" for name, part in named if part)
     silent = [name for name, part in named if not part]
@@ -81,12 +81,13 @@ def proposal(mix: Mapping[str, Any]) -> str:
     if gain["low"] > 0:
         verdict = "a sure gain"
     elif gain["high"] < 0:
-        verdict = "a sure loss: keep the present shares"
+        verdict = "a sure loss: keep the blend as it is"
     else:
-        verdict = "no sure gain: nothing speaks against the present shares"
+        verdict = "no sure gain: nothing speaks against the blend as it is"
     return (
         f"Dealt by quota, recall@{mix['k']} is highest with {shares}{nothing}. Chosen on one half of the users and "
-        f"measured on the other, that changes recall by {points(gain)}: {verdict}."
+        f"measured on the other, beside what is served now ({share(mix['served']['mean'])}), that changes recall by "
+        f"{points(gain)}: {verdict}."
     )
 
 

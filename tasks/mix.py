@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.domain import Candidates
+from retrieval.blend import BLEND
 from retrieval.evaluation import Holdout
 from retrieval.mixing import measure
 from retrieval.quotas import Hand, present_shares
@@ -45,8 +45,9 @@ def read_hand(night: Night, prepared: Ref, scored: Ref) -> tuple[Hand, Holdout, 
     users = sampled(len(holdout.queries), recipe.evaluation.mixing_users, recipe.seed)
     holdout = Holdout(holdout.queries.take(users), holdout.targets.take(users))
     answers = read_answers(scored, recipe.sources)
-    found = {name: Candidates(answers[name].items[users], answers[name].scores[users]) for name in recipe.sources}
-    return Hand(found, holdout.targets, len(dataset.catalogue), K), holdout, ItemFacts.of(dataset)
+    found = {name: answers[name].take(users) for name in recipe.sources}
+    hand = Hand(found, holdout.targets, len(dataset.catalogue), K, served=answers[BLEND].take(users))
+    return hand, holdout, ItemFacts.of(dataset)
 
 
 def read_mix(mixed: Ref) -> dict[str, Any]:

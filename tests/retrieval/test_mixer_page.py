@@ -147,7 +147,7 @@ def test_the_interval_is_as_wide_as_the_bootstrap_s(opened: Opened, shown: Mixer
 
 def test_moving_a_slider_changes_figures_and_words(opened: Opened) -> None:
     page = opened.page
-    page.get_by_role("button", name="present shares").click()
+    page.get_by_role("button", name="starting shares").click()
     before = {part: opened.text(part) for part in ("#figures", "#diagnosis", "#part-0", "#sources")}
     slider = page.get_by_label("two_tower")
     slider.focus()
@@ -162,7 +162,7 @@ def test_moving_a_slider_changes_figures_and_words(opened: Opened) -> None:
 
 
 def test_the_diagnosis_names_the_source_that_says_what_another_says(opened: Opened) -> None:
-    opened.page.get_by_role("button", name="present shares").click()
+    opened.page.get_by_role("button", name="starting shares").click()
     said = opened.text("#diagnosis")
     assert "explore finds nothing that the others do not." in said
     assert "A query costs 1,057 µs, most of it two_tower (813 µs)." in said
@@ -187,7 +187,7 @@ def test_without_any_share_nobody_is_shown_anything(opened: Opened) -> None:
 @pytest.mark.parametrize(("name", "width", "scheme"), [("wide", 1280, "light"), ("narrow", 390, "dark")])
 def test_the_page_fits_its_window(opened: Opened, tmp_path: Path, name: str, width: int, scheme: str) -> None:
     page = opened.page
-    page.get_by_role("button", name="present shares").click()
+    page.get_by_role("button", name="starting shares").click()
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     picture = tmp_path / f"mixer-{name}.png"
@@ -238,7 +238,7 @@ def test_the_largest_page_stays_small() -> None:
     sources = [{"source": name, "share": 1 / 15, "n_named": 100.0, "overlap_with_any": 0.5} for name in names]
     nothing = {"mean": 0.0, "low": 0.0, "high": 0.0}
     everybody = {"sources": {name: {"recall": nothing, "only": nothing, "marginal": nothing} for name in names}}
-    mix = {"k": k, "n_users": n, "sources": sources, "segments": [everybody], "quota": quota}
+    mix = {"k": k, "n_users": n, "sources": sources, "segments": [everybody], "quota": quota, "served": quota["gain"]}
     large = Mixer(
         "id",
         dt.date(2017, 1, 1),

@@ -1,11 +1,13 @@
 """What a source is worth is what the others lose without it: on planted rankings, and against counting by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tables import candidates, planted_hand, ragged, random_hand
 
 from retrieval.dealing import deal
-from retrieval.domain import UNKNOWN
+from retrieval.domain import UNKNOWN, Candidates
 from retrieval.metrics import Estimate
 from retrieval.mixing import ANY, EVERYBODY, Mix, measure, overlap
 from retrieval.quotas import Hand, best_shares, chosen_shares, propose, with_share, without
@@ -214,3 +216,14 @@ def test_a_day_on_which_nobody_chose_anything_has_no_figures() -> None:
     found = measure(hand, {"a": 0.5, "b": 0.5}, {}, np.random.default_rng(0))
     assert found.n_users == 0
     assert found.segments[0].dealt == found.quota.gain == Estimate(0.0, 0.0, 0.0)
+
+
+def test_a_quota_gains_over_what_is_served_however_that_was_blended() -> None:
+    hand, rng = planted_hand(40), np.random.default_rng(0)
+    best = {"left": 0.5, "right": 0.5, "echo": 0.0, "noise": 0.0}
+    as_well = dataclasses.replace(hand, served=deal(hand.found, best, hand.k))
+    nothing = dataclasses.replace(hand, served=Candidates.none(len(hand), hand.k))
+    assert propose(as_well, best, rng).gain == Estimate(0.0, 0.0, 0.0)
+    assert propose(nothing, best, rng).gain.mean == pytest.approx(hand.mean_recall(best))
+    assert measure(nothing, EVEN, {}, rng).served == Estimate(0.0, 0.0, 0.0)
+    assert measure(hand, EVEN, {}, rng).served.mean == pytest.approx(hand.mean_recall(EVEN)), "by the shares themselves"

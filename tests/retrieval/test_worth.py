@@ -57,7 +57,7 @@ def test_what_is_not_sure_is_not_said_to_be(mix: dict[str, Any]) -> None:
 
 def test_shares_that_nothing_beats_are_said_to_be_kept() -> None:
     kept = mix_of(planted_hand(40), left=0.5, right=0.5, echo=0.0, noise=0.0)
-    assert proposal(kept) == "No shares were found that find more than the present ones."
+    assert proposal(kept) == "No shares were found whose deal finds more than that by these."
 
 
 def test_segments_name_the_best_source_first(mix: dict[str, Any]) -> None:
