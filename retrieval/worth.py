@@ -81,9 +81,9 @@ def proposal(mix: Mapping[str, Any]) -> str:
     if gain["low"] > 0:
         verdict = "a sure gain"
     elif gain["high"] < 0:
-        verdict = "a sure loss: keep the blend as it is"
+        verdict = "a sure loss, keep the blend as it is"
     else:
-        verdict = "no sure gain: nothing speaks against the blend as it is"
+        verdict = "no sure gain, nothing speaks against the blend as it is"
     return (
         f"Dealt by quota, recall@{mix['k']} is highest with {shares}{nothing}. Chosen on one half of the users and "
         f"measured on the other, beside what is served now ({share(mix['served']['mean'])}), that changes recall by "
