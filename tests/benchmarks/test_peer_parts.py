@@ -193,6 +193,15 @@ def test_every_family_has_as_many_trials_and_begins_with_the_usual_settings() ->
         assert trials == grid.trials(model)
 
 
+def test_a_set_may_have_fewer_trials_and_families() -> None:
+    grid = Grid.read()
+    there = grid.of_set("online-retail")
+    assert there.n_trials == grid.sets["online-retail"].n_trials
+    left_out = {model.name for model in grid.models([])} - {model.name for model in there.models([])}
+    assert left_out == set(grid.sets["online-retail"].without)
+    assert grid.of_set("movielens-100k") == grid
+
+
 def test_a_grid_can_say_that_a_setting_has_no_value() -> None:
     grid = Grid.read().model_copy(update={"families": {"implicit": {"als": {"alpha": [1.0], "dtype": ["none"]}}}})
     assert grid.trials(Model(library="implicit", family="als")) == [{"alpha": 1.0, "dtype": None}]

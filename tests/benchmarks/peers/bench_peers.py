@@ -136,15 +136,17 @@ def main() -> int:
         grid, n_splits = grid.model_copy(update=QUICK), QUICK_SPLITS
     names = ["movielens-100k"] if asked.quick else asked.only or [real_set.name for real_set in SETS]
     with Pool(asked.cache / "workers", grid.threads) as pool:
-        models = [model for model in grid.models(asked.families) if not (asked.quick and model.name in grid.slow)]
-        run = Run(Laboratory(pool, asked.cache, grid), models, data_folder(), progress, n_splits, asked.retry_failed)
         for real_set in (real_set for real_set in SETS if real_set.name in names):
-            why = missing(real_set, run.data)
+            why = missing(real_set, data_folder())
             if why:
                 progress.say(f"{real_set.name} is skipped: {why}")
                 continue
+            there = grid.of_set(real_set.name)
+            models = [m for m in there.models(asked.families) if not (asked.quick and m.name in grid.slow)]
+            lab = Laboratory(pool, asked.cache, there)
+            run = Run(lab, models, data_folder(), progress, n_splits, asked.retry_failed)
             summaries, laps = run.of_set(real_set)
-            text = section(real_set, summaries, laps, grid)
+            text = section(real_set, summaries, laps, there)
             print(f"\n{text}\n", flush=True)
             is_whole = not asked.quick and not asked.families
             found = asked.cache / f"{real_set.name}{'' if is_whole else '-partial'}.json"

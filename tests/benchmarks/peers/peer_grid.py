@@ -52,6 +52,15 @@ class Race(FrozenModel):
         return self
 
 
+class OfSet(FrozenModel):
+    """What a set needs otherwise, so that a run of it ends within hours on two cores."""
+
+    n_trials: int | None = Field(default=None, ge=1)
+    without: tuple[str, ...] = ()
+    """Models, as tables call them, that are not fitted there."""
+    reason: str = ""
+
+
 class Grid(FrozenModel):
     """What a run compares."""
 
@@ -72,6 +81,8 @@ class Grid(FrozenModel):
     slow: tuple[str, ...] = ()
     """Models, as tables call them, that a quick run leaves out."""
     races: tuple[Race, ...] = ()
+    sets: dict[str, OfSet] = Field(default_factory=dict)
+    """By set: what is otherwise there."""
 
     @model_validator(mode="after")
     def _libraries_are_known(self) -> Self:
@@ -91,6 +102,15 @@ class Grid(FrozenModel):
             return cls.model_validate(tomllib.loads(path.read_text()))
         except (tomllib.TOMLDecodeError, ValidationError) as error:
             raise RecipeError(f"{path} is no grid: {error}. Mend what is named.") from error
+
+    def of_set(self, name: str) -> Self:
+        """This grid as it is for one set."""
+        otherwise = self.sets.get(name, OfSet())
+        families = {
+            library: {f: options for f, options in listed.items() if f"{library} {f}" not in otherwise.without}
+            for library, listed in self.families.items()
+        }
+        return self.model_copy(update={"n_trials": otherwise.n_trials or self.n_trials, "families": families})
 
     def models(self, patterns: list[str]) -> list[Model]:
         """The families whose `library.family` fits a pattern, all without patterns; libraries take turns."""

@@ -33,7 +33,10 @@ def replace_section(document: Path, name: str, text: str) -> None:
 
 def section(real_set: RealSet, summaries: list[Summary], laps: list[Lap], grid: Grid) -> str:
     """All that is said of one set."""
-    parts = [f"## {real_set.title}", f"{real_set.protocol[0].upper()}{real_set.protocol[1:]}."]
+    parts = [
+        f"## {real_set.title}",
+        f"{real_set.protocol[0].upper()}{real_set.protocol[1:]}. {_budget(real_set, grid)}".strip(),
+    ]
     for summary in summaries:
         parts += [f"### {PAIRS[summary.pairs]}", _asked(summary), _families(summary, real_set)]
         if summary.differences:
@@ -43,6 +46,15 @@ def section(real_set: RealSet, summaries: list[Summary], laps: list[Lap], grid: 
     if laps:
         parts += [f"### Time of like fits, median of {grid.n_laps}", _laps(laps)]
     return "\n\n".join(parts)
+
+
+def _budget(real_set: RealSet, grid: Grid) -> str:
+    otherwise = grid.sets.get(real_set.name)
+    if otherwise is None:
+        return ""
+    return (
+        f"At most {grid.n_trials} trials a family. Not fitted here: {', '.join(otherwise.without)}; {otherwise.reason}."
+    )
 
 
 def _asked(summary: Summary) -> str:
