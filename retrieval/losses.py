@@ -79,3 +79,57 @@ def _by_chunk(rows: Tensor, n_queries: int) -> list[slice]:
     starts = torch.arange(0, n_queries + CHUNK, CHUNK, device=rows.device).clamp(max=n_queries)
     bounds = torch.searchsorted(rows, starts).tolist()
     return [slice(low, high) for low, high in pairwise(bounds)]
+
+
+def distillation(
+    queries: Float[Tensor, "queries dim"],
+    candidates: Float[Tensor, "candidates dim"],
+    teacher_queries: Float[Tensor, "queries text"],
+    teacher_candidates: Float[Tensor, "candidates text"],
+    teacher_temperature: float,
+) -> Float[Tensor, ""]:
+    """Mean over queries of KL(Q || P): what the student says of the candidates against what the teacher says.
+
+    Q = softmax(teacher similarities / temperature), P = softmax(s), s the student's inner products, which carry their
+    own temperature. The gradient on s is P - Q.
+    Source: MTMH, arXiv 2506.06239, equation 2.
+    """
+    loss: Float[Tensor, ""] = _Distillation.apply(
+        queries, candidates, teacher_queries, teacher_candidates, teacher_temperature
+    )
+    return loss
+
+
+class _Distillation(torch.autograd.Function):
+    """The divergence and its gradient in one pass over chunks of query rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        candidates: Tensor,
+        teacher_queries: Tensor,
+        teacher_candidates: Tensor,
+        teacher_temperature: float,
+    ) -> Tensor:
+        grad_queries, grad_candidates = torch.empty_like(queries), torch.zeros_like(candidates)
+        total, scaled = queries.new_zeros(()), teacher_queries / teacher_temperature
+        room = queries.new_empty((2, min(CHUNK, len(queries)), len(candidates)))
+        for start in range(0, len(queries), CHUNK):
+            stop = min(start + CHUNK, len(queries))
+            taught = torch.mm(scaled[start:stop], teacher_candidates.T, out=room[0, : stop - start])
+            scores = torch.mm(queries[start:stop], candidates.T, out=room[1, : stop - start])
+            taught -= taught.logsumexp(dim=1, keepdim=True)
+            scores -= scores.logsumexp(dim=1, keepdim=True)
+            wanted = taught.exp()
+            total += (wanted * (taught - scores)).sum()
+            slope = scores.exp_().sub_(wanted).div_(len(queries))
+            torch.mm(slope, candidates, out=grad_queries[start:stop])
+            grad_candidates.addmm_(slope.T, queries[start:stop])
+        ctx.save_for_backward(grad_queries, grad_candidates)
+        return total / max(len(queries), 1)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        grad_queries, grad_candidates = ctx.saved_tensors
+        return grad_queries * outer[0], grad_candidates * outer[0], None, None, None

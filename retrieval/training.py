@@ -12,7 +12,8 @@ from retrieval.losses import sampled_softmax
 from retrieval.nets.descent import Descent, on_device
 from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.two_tower import Sizes, TwoTower
-from retrieval.nets.two_tower_state import carry_over, features_of, fits, to_state
+from retrieval.nets.two_tower_state import features_of, rows_of, to_state, vocabularies_of
+from retrieval.nets.warm_start import carry_over, fits
 from retrieval.progress import advance
 from retrieval.retrievers.two_tower import TowersConfig, TwoTowerConfig
 from retrieval.trends import n_trend_features
@@ -31,10 +32,10 @@ def fit_two_tower(dataset: Dataset, config: TowersConfig, *, seed: int, warm: St
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sizes = sizes_of(dataset, config)
     model = TwoTower(sizes, config.temperature, torch.Generator().manual_seed(seed)).to(device)
-    if warm is not None and not fits(model, warm):
+    if warm is not None and not fits(model, warm, rows_of):
         warm = None  # the recipe changed what the model is made of: it learns from the beginning
     if warm is not None:
-        carry_over(model, dataset, warm)
+        carry_over(model, vocabularies_of(dataset, sizes), warm, rows_of)
     n_days, n_epochs, scale = (
         (config.warm_days, 1, config.warm_scale) if warm is not None else (config.train_days, config.epochs, 1.0)
     )

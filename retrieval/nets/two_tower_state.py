@@ -5,7 +5,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from retrieval.domain import UNKNOWN, Catalogue, Dataset, State
+from retrieval.domain import Catalogue, Dataset, State
 from retrieval.export import check_parity, export, run_graph
 from retrieval.nets.two_tower import Sizes, TwoTower
 from retrieval.retrievers.two_tower import BALANCE
@@ -41,7 +41,7 @@ def to_state(model: TwoTower, dataset: Dataset, losses: list[float], *, is_warm:
         "warm": is_warm,
         "onnx_error": difference,
     }
-    return State(arrays, facts, graphs, {name: ids.ids for name, ids in _vocabularies(dataset, model.sizes).items()})
+    return State(arrays, facts, graphs, {name: ids.ids for name, ids in vocabularies_of(dataset, model.sizes).items()})
 
 
 def features_of(catalogue: Catalogue, n_features: int) -> ItemFeatures:
@@ -51,39 +51,12 @@ def features_of(catalogue: Catalogue, n_features: int) -> ItemFeatures:
     return ItemFeatures.none(len(catalogue))
 
 
-def fits(model: TwoTower, warm: State) -> bool:
-    """Whether a former state is of the same make: the same tables and layers, as wide, whatever their rows."""
-    return all(
-        name in warm.arrays and _width(name, tuple(tensor.shape)) == _width(name, warm.arrays[name].shape)
-        for name, tensor in model.state_dict().items()
-    )
-
-
-def _width(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a layer, or of one row of a table."""
-    return shape[1:] if _rows_of(name) else shape
-
-
-def carry_over(model: TwoTower, dataset: Dataset, warm: State) -> None:
-    """Start from a former state: rows found again by their names, rows not met before as they were initialised."""
-    current = model.state_dict()
-    for name, tensor in current.items():
-        former = torch.from_numpy(np.array(warm.arrays[name]))
-        names = _rows_of(name)
-        if names is None:
-            tensor.copy_(former)
-            continue
-        rows = Vocabulary(warm.strings[names], names).rows(_vocabularies(dataset, model.sizes)[names].ids)
-        known = rows != UNKNOWN
-        tensor[torch.from_numpy(np.flatnonzero(known))] = former[torch.from_numpy(rows[known]).long()].to(tensor.device)
-
-
-def _rows_of(name: str) -> str | None:
+def rows_of(name: str) -> str | None:
     """The vocabulary that a table's rows follow; None for a layer."""
     return ROWS_OF.get(name, "item_features" if name.startswith("tables.chosen_feature") else None)
 
 
-def _vocabularies(dataset: Dataset, sizes: Sizes) -> dict[str, Vocabulary]:
+def vocabularies_of(dataset: Dataset, sizes: Sizes) -> dict[str, Vocabulary]:
     """What the tables have a row for; nothing where the model does not look."""
     none = Vocabulary(pa.array([], pa.string()), "nothing")
     return {

@@ -18,7 +18,8 @@ from retrieval.evaluation import Holdout
 from retrieval.export import check_parity
 from retrieval.index import IndexConfig, build_index
 from retrieval.nets.two_tower import TwoTower as Model
-from retrieval.nets.two_tower_state import ROWS_OF, carry_over
+from retrieval.nets.two_tower_state import ROWS_OF, rows_of, vocabularies_of
+from retrieval.nets.warm_start import carry_over
 from retrieval.progress import listening
 from retrieval.queries import ask
 from retrieval.retrievers.indexed import IndexedRetriever
@@ -226,7 +227,7 @@ def test_rows_are_carried_over_by_name_when_the_catalogue_grows(
 ) -> None:
     warm, model = smaller_fit.state(), trainer(dataset, CONFIG).model
     initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    carry_over(model, dataset, warm)
+    carry_over(model, vocabularies_of(dataset, model.sizes), warm, rows_of)
     names = {
         "items": (smaller.catalogue.ids, dataset.catalogue.ids),
         "item_features": (smaller.catalogue.feature_names, dataset.catalogue.feature_names),
