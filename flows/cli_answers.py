@@ -62,6 +62,11 @@ def similar(
     item: Annotated[str, typer.Option(help="The item's id")],
     k: HowMany = 20,
     topic: Topic = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Percent of the places for what is chosen together, the recipe's if none"),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="engagement, relevance or merged, of a source with heads")] = None,
     release: ReleaseOption = None,
     lake: Lake = None,
     releases: Releases = None,
@@ -71,8 +76,10 @@ def similar(
     with _opened(lake, releases, release) as recommender:
         recommender.opened.snapshot.dataset.catalogue.ids.row(item)
         (own,) = _described(recommender, [item])
-        found = recommender.similar([item], k, condition=topic)
-        _show(recommender, found, {"item": item}, f"Like {own['title']}", json)
+        found = recommender.similar([item], k, condition=topic, alpha=alpha, head=head)
+        how = {name: value for name, value in {"alpha": alpha, "head": head}.items() if value is not None}
+        said = "".join(f", {name} {value}" for name, value in how.items())
+        _show(recommender, found, {"item": item} | how, f"Like {own['title']}{said}", json)
 
 
 @answers_app.command()

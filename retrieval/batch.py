@@ -18,8 +18,7 @@ from retrieval.merging import Merge, rounds
 from retrieval.progress import advance
 from retrieval.queries import ask, ask_about
 from retrieval.recommender import alike
-from retrieval.retrievers.indexed import IndexedRetriever
-from retrieval.retrievers.protocol import Retriever
+from retrieval.retrievers.protocol import AnswersByVectors, Retriever
 from retrieval.rules import FrozenModel
 
 BLOCK = 2048
@@ -113,7 +112,7 @@ class Batch:
         if len(self.dataset.catalogue) > self.config.exact_up_to:
             return sources
         return {
-            name: source.exact() if isinstance(source, IndexedRetriever) else source for name, source in sources.items()
+            name: source.exact() if isinstance(source, AnswersByVectors) else source for name, source in sources.items()
         }
 
     def _similar(self, items: Int32[np.ndarray, " items"]) -> Answers:

@@ -155,5 +155,3 @@ def shared_topics(
     owners = theirs.owners()
     is_shared = np.isin((owners // answers.shape[1]) * n_topics + theirs.values, wanted)
     return np.bincount(owners[is_shared], minlength=answers.size).reshape(answers.shape)
-
-

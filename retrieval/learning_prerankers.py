@@ -7,11 +7,12 @@ from jaxtyping import Float32, Float64, Int32
 
 from retrieval.co_engagement import Together
 from retrieval.domain import Candidates, Dataset, Ragged
+from retrieval.index import ExactIndex
 from retrieval.metrics import hits
 from retrieval.preranking import Preranker, features, learnt
 from retrieval.queries import ask_about
-from retrieval.retrievers.heads import Indexed
 from retrieval.retrievers.mtmh import MtmhConfig
+from retrieval.retrievers.protocol import Placed, Space
 
 N_TRIGGERS = 1500
 """Triggers learnt from, at most: a handful of weights needs no more."""
@@ -22,7 +23,7 @@ DEPTH = 200
 
 
 def learn_prerankers(
-    dataset: Dataset, config: MtmhConfig, pairs: Together, heads: Mapping[str, Indexed], rng: np.random.Generator
+    dataset: Dataset, config: MtmhConfig, pairs: Together, spaces: Mapping[str, Space], rng: np.random.Generator
 ) -> dict[str, Preranker]:
     """A preranker for each head that has enough to learn from.
 
@@ -34,14 +35,15 @@ def learn_prerankers(
     triggers, targets = triggers[chosen], targets.take(chosen)
     if len(triggers) < FEWEST:
         return {}
-    asked = {name: np.ascontiguousarray(head.triggers[triggers]) for name, head in heads.items()}
+    placed = {name: Placed(ExactIndex(space.targets), space) for name, space in spaces.items()}
+    asked = {name: np.ascontiguousarray(head.triggers[triggers]) for name, head in placed.items()}
     queries, found = ask_about(dataset, triggers), {}
-    for name, head in heads.items():
+    for name, head in placed.items():
         candidates = head.index.answer(asked[name], queries, min(DEPTH, len(dataset.catalogue)))
         wanted = _wanted(dataset, config, name, triggers, targets, candidates)
         has_some = wanted.sum(axis=1) > 0.5
         if has_some.sum() >= FEWEST:
-            given = features(candidates.items, asked, heads)
+            given = features(candidates.items, asked, spaces)
             found[name] = Preranker(learnt(given[has_some], wanted[has_some]))
     return found
 

@@ -7,26 +7,17 @@ Source: MTMH, arXiv 2506.06239, section 3.4; the form is ours.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int32
 from scipy.optimize import minimize
 
 from retrieval.domain import UNKNOWN, Candidates
+from retrieval.retrievers.protocol import Space
 
 RIDGE = 1e-3
 """Pull of the weights towards none, so that features that say the same share what they say."""
-
-
-class Placed(Protocol):
-    """Items in one head's space."""
-
-    @property
-    def targets(self) -> Float32[np.ndarray, "items dim"]: ...
-
-    @property
-    def worth(self) -> Float32[np.ndarray, " items"]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +26,11 @@ class Preranker:
 
     weights: Float64[np.ndarray, " features"]
 
-    def rank(
-        self, found: Candidates, head: str, asked: Mapping[str, np.ndarray], heads: Mapping[str, Placed]
-    ) -> Candidates:
-        """The candidates of a head in the preranker's order; ties keep the head's."""
+    def rank(self, found: Candidates, asked: Mapping[str, np.ndarray], spaces: Mapping[str, Space]) -> Candidates:
+        """The candidates of a head in its preranker's order; ties keep the head's."""
         if not self.weights.any():
             return found
-        scores = (features(found.items, asked, heads) @ self.weights).astype(np.float32)
+        scores = (features(found.items, asked, spaces) @ self.weights).astype(np.float32)
         scores[found.items == UNKNOWN] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         return Candidates(np.take_along_axis(found.items, order, 1), np.take_along_axis(scores, order, 1))
@@ -62,15 +51,16 @@ def key_of(head: str) -> str:
 
 
 def features(
-    items: Int32[np.ndarray, "queries k"], asked: Mapping[str, np.ndarray], heads: Mapping[str, Placed]
+    items: Int32[np.ndarray, "queries k"], asked: Mapping[str, np.ndarray], spaces: Mapping[str, Space]
 ) -> Float32[np.ndarray, "queries k features"]:
     """What prerankers look at: each head's similarity to the query, and the logarithm of the item's rate."""
     known = np.maximum(items, 0)
     alike = [
-        np.matmul(np.asarray(placed.targets[known]), asked[name][:, :, None])[:, :, 0] for name, placed in heads.items()
+        np.matmul(np.asarray(space.targets[known]), asked[name][:, :, None])[:, :, 0] for name, space in spaces.items()
     ]
-    worth = next(iter(heads.values())).worth[known]
-    return np.stack([*alike, worth], axis=2).astype(np.float32)
+    worth = next(iter(spaces.values())).worth
+    assert worth is not None
+    return np.stack([*alike, worth[known]], axis=2).astype(np.float32)
 
 
 def learnt(

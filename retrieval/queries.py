@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow.compute as pc
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
 from retrieval.domain import DAY, UNKNOWN, Dataset, Histories, People, Queries, Ragged, offsets_of
 
@@ -59,14 +59,19 @@ def _has_key(people: People, key: str) -> bool:
 
 def ask_about(dataset: Dataset, items: Int[np.ndarray, " items"]) -> Queries:
     """One question an item, as if somebody had chosen just that and does not want it again."""
+    return about(items, dataset.day, dataset.catalogue.eligible(dataset.day))
+
+
+def about(items: Int[np.ndarray, " items"], day: int, eligible: Bool[np.ndarray, " catalogue"]) -> Queries:
+    """The same, as of a day, of what may be shown."""
     n, rows = len(items), items.astype(np.int32)
     one_each = np.arange(n + 1, dtype=np.int64)
-    times = np.full(n, dataset.day * DAY - 1, np.int64)
+    times = np.full(n, day * DAY - 1, np.int64)
     return Queries(
         users=np.full(n, UNKNOWN, np.int32),
         histories=Histories(one_each, rows, np.ones(n, np.float32), times),
         features=Ragged.empty(n),
-        day=dataset.day,
-        eligible=dataset.catalogue.eligible(dataset.day),
+        day=day,
+        eligible=eligible,
         excluded=Ragged(one_each, rows),
     )

@@ -11,8 +11,7 @@ from retrieval.errors import ModelError, UnknownId
 from retrieval.explanation import Reasons, explain
 from retrieval.merging import Merge, blended
 from retrieval.queries import ask, ask_about, ask_newly, features_of
-from retrieval.retrievers.indexed import IndexedRetriever
-from retrieval.retrievers.protocol import Retriever
+from retrieval.retrievers.protocol import MERGED, AnswersByVectors, Retriever
 from retrieval.search import concatenate, rank_all
 from retrieval.text import TextEncoder
 
@@ -85,19 +84,36 @@ class Snapshot:
         parts = [explain(chosen, merge, asked.take(np.array([row])), k, self.dataset) for row in range(len(queries))]
         return concatenate([found for found, _ in parts], k), [reasons for _, reasons in parts]
 
-    def similar(self, item_ids: Sequence[str], k: int, *, condition: str | None = None) -> Candidates:
-        """The k nearest items of each item by its vector, or by who chose both where no source has vectors.
+    def similar(
+        self,
+        item_ids: Sequence[str],
+        k: int,
+        *,
+        condition: str | None = None,
+        alpha: float | None = None,
+        head: str | None = None,
+    ) -> Candidates:
+        """The k items most like each item: by a source with heads, else by vectors, else by who chose both.
 
-        Nothing is like an unknown item.
+        `alpha` is the engagement head's share of the places in percent, the recipe's where it is not given; `head` asks
+        one head alone. Nothing is like an unknown item.
 
         Raises:
-            UnknownId: for a topic that the release does not have.
+            UnknownId: for a topic or a head that the release does not have.
+            ValueError: for an alpha that is no percentage.
         """
+        if alpha is not None and not 0 <= alpha <= 100:
+            raise ValueError(f"alpha is {alpha:g}: give a percentage from 0 to 100")
+        heads = (*heads_of(self.sources), MERGED)
+        if (head is not None or alpha is not None) and len(heads) == 1:
+            raise UnknownId(f"no source of release {self.release_id} has heads. Ask without head and alpha.")
+        if head is not None and head not in heads:
+            raise UnknownId(f"head {head!r} is not in release {self.release_id}. Name one of: {', '.join(heads)}.")
         rows = self.dataset.catalogue.ids.rows(item_ids)
         asked = np.flatnonzero(rows != UNKNOWN)
         everything = Candidates.none(len(rows), k)
         if len(asked):
-            found = self._alike(rows[asked], k, condition)
+            found = self._alike(rows[asked], k, condition, alpha, head)
             everything.items[asked], everything.scores[asked] = found.items, found.scores
         return everything
 
@@ -123,10 +139,12 @@ class Snapshot:
         asked = replace(queries, eligible=self._eligible(condition))
         return asked.without_seen() if self.exclude_seen else asked
 
-    def _alike(self, items: Int32[np.ndarray, " items"], k: int, condition: str | None) -> Candidates:
+    def _alike(
+        self, items: Int32[np.ndarray, " items"], k: int, condition: str | None, alpha: float | None, head: str | None
+    ) -> Candidates:
         """What is like known items."""
         queries = replace(ask_about(self.dataset, items), eligible=self._eligible(condition))
-        return alike(self.sources, self.merge, items, queries, k)
+        return alike(self.sources, self.merge, items, queries, k, alpha=alpha, head=head)
 
     def _eligible(self, condition: str | None) -> Bool[np.ndarray, " items"]:
         """Which items may be shown today: all that are available, or those of one topic."""
@@ -157,13 +175,27 @@ def alike(
     queries: Queries,
     k: int,
     *,
+    alpha: float | None = None,
+    head: str | None = None,
     threads: bool = True,
 ) -> Candidates:
-    """What is nearest to each item for the first source that has vectors, and for the blend where none has."""
-    for source in sources.values():
-        if isinstance(source, IndexedRetriever):
-            return source.similar(items, queries, k)
+    """What is most like each item for the first source with heads, else with vectors; for the blend where none has."""
+    source = _knows_alike(sources)
+    if source is not None:
+        return source.similar(items, queries, k, alpha=alpha, head=head)
     return blended(sources, merge.plain(), queries, k, threads=threads)
+
+
+def heads_of(sources: Mapping[str, Retriever]) -> tuple[str, ...]:
+    """The heads of the source that says what is alike; none where it has one space or there is none."""
+    source = _knows_alike(sources)
+    return () if source is None else tuple(name for name in source.spaces() if name)
+
+
+def _knows_alike(sources: Mapping[str, Retriever]) -> AnswersByVectors | None:
+    by_vectors = [source for source in sources.values() if isinstance(source, AnswersByVectors)]
+    with_heads = [source for source in by_vectors if "" not in source.spaces()]
+    return next(iter(with_heads + by_vectors), None)
 
 
 def with_day(before: Histories, day_itself: Histories) -> Histories:

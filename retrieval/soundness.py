@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float32
 
 from retrieval.domain import UNKNOWN, Candidates, Catalogue, Dataset, Queries
 from retrieval.index import VectorIndex, recall_at_10
-from retrieval.retrievers.indexed import IndexedRetriever
-from retrieval.retrievers.protocol import Retriever
+from retrieval.queries import about
+from retrieval.retrievers.protocol import AnswersByVectors, Retriever
 
 BLOCK = 8192
 K = 100
@@ -42,25 +42,25 @@ def read_source(
         Reading("missing_ids", name, abs(source.n_items - n_items)),
         Reading("forbidden_answers", name, forbidden(source.retrieve(queries, K), allowed)),
     ]
-    if not isinstance(source, IndexedRetriever) or not isinstance(source.index, VectorIndex):
+    if not isinstance(source, AnswersByVectors):
         return found
-    probes = source.encoder.embed_queries(queries)
-    chosen = np.sort(rng.permutation(len(source.index))[: len(queries)])
-    alike = source.similar(chosen, queries.take(np.arange(len(chosen))), K)
+    probes = source.asked(queries)
+    chosen = np.sort(rng.permutation(min(map(len, source.spaces().values())))[: len(queries)])
+    alike = source.similar(chosen, about(chosen, queries.day, queries.eligible), K)
     found.append(Reading("forbidden_answers", f"{name}, similar items", forbidden(alike, allowed)))
-    return found + read_index(name, source.index, probes, chosen, n_items)
+    for head, index in source.spaces().items():
+        if isinstance(index, VectorIndex):
+            found += read_index(f"{name} {head}".strip(), index, probes[head], chosen, n_items)
+    return found
 
 
-def stale_vectors(source: IndexedRetriever, dataset: Dataset) -> int:
+def stale_vectors(source: AnswersByVectors, dataset: Dataset) -> int:
     """How many items have another vector than the source's own tower gives: towers of one training, vectors of another.
 
     `dataset` is what the source was fitted on, with its text vectors.
     """
-    made, kept = source.encoder.embed_items(dataset), np.asarray(source.index.vectors)
-    if made.shape != kept.shape:
-        return max(len(made), len(kept))
-    apart = np.linalg.norm(made - kept, axis=1)
-    return int((~(apart <= SAME * np.linalg.norm(made, axis=1))).sum())
+    made, spaces = source.embedded(dataset), source.spaces()
+    return max(_n_differing(made[head], np.asarray(spaces[head].vectors)) for head in spaces)
 
 
 def read_index(
@@ -140,6 +140,13 @@ def read_texts(vectors: Float32[np.ndarray, "texts dim"], catalogue: Catalogue) 
 def differing_ids(one: Sequence[str], other: Sequence[str]) -> int:
     """How many ids only one of two parts has, or has in another place."""
     return sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
+
+
+def _n_differing(made: np.ndarray, kept: np.ndarray) -> int:
+    if made.shape != kept.shape:
+        return max(len(made), len(kept))
+    apart = np.linalg.norm(made - kept, axis=1)
+    return int((~(apart <= SAME * np.linalg.norm(made, axis=1))).sum())
 
 
 def _foreign(graph: faiss.Index, block: Float32[np.ndarray, "rows dim"], start: int) -> int:

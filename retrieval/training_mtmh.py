@@ -1,6 +1,5 @@
 """Fitting MTMH: the pairs of each day in order of time, both losses at once; prerankers on days not yet learnt."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +17,11 @@ from retrieval.nets.mtmh_state import rows_of, to_state, vocabularies_of
 from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.warm_start import carry_over, fits
 from retrieval.pair_batches import Items, PairBatch, PairBatches
-from retrieval.preranking import Preranker, key_of
+from retrieval.preranking import Preranker
 from retrieval.progress import advance
-from retrieval.retrievers.heads import Indexed, Space, by_head
+from retrieval.retrievers.heads import by_head
 from retrieval.retrievers.mtmh import MtmhConfig
+from retrieval.retrievers.protocol import Space
 from retrieval.tastes import ItemFeatures
 from retrieval.trends import Trends, n_trend_features
 
@@ -45,7 +45,8 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     model = Mtmh(sizes_of(dataset, config), config.temperature, generator, are_apart=config.towers == "apart").to(
         device
     )
-    if warm is not None and not fits(model, warm, rows_of):
+    has_heads = warm is not None and all(key_of(name) in warm.arrays for name in config.heads)
+    if warm is not None and not (has_heads and fits(model, warm, rows_of)):
         warm = None  # the recipe changed what the model is made of: it learns from the beginning
     if warm is not None:
         carry_over(model, vocabularies_of(dataset), warm, rows_of)
@@ -55,11 +56,9 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     held = min(config.prerank_days, len(days) - 1)
     first, last = days[: len(days) - held], days[len(days) - held :]
     trainer.fit(first, n_epochs, scale)
-    prerankers = {name: Preranker.none(len(config.heads)) for name in config.heads}
+    prerankers: dict[str, Preranker] = {name: Preranker.none(len(config.heads)) for name in config.heads}
     if warm is not None:
-        prerankers = {
-            name: Preranker.restored(warm.arrays, name) for name in config.heads if key_of(name) in warm.arrays
-        }
+        prerankers = {name: Preranker.restored(warm.arrays, name) for name in config.heads}
     prerankers |= trainer.prerankers(last)
     trainer.fit(last, 1, scale * FINAL)
     return to_state(model.cpu(), dataset, prerankers, trainer.facts() | {"warm": warm is not None})
@@ -110,7 +109,7 @@ class Trainer:
         self.batches = PairBatches(dataset, config, self.features, rng)
         self.log = Log()
         self.descent = Descent(
-            RowwiseAdagrad([*model.of_items(), *model.of_features()], lr=config.table_learning_rate),
+            RowwiseAdagrad(model.of_tables(), lr=config.table_learning_rate),
             torch.optim.Adagrad(model.of_layers(), lr=config.learning_rate),
         )
 
@@ -135,7 +134,7 @@ class Trainer:
         """Co-engagement over all heads, and the weighted distillation; None where no head learns it."""
         config, dim = self.config, self.config.dim
         triggers = self.embed(batch.triggers, 0)
-        candidates = self.embed(batch.candidates, len(self.model.towers) - 1)
+        candidates = self.embed(batch.candidates, self.model.n_sides - 1)
         scales = (-self.model.log_temperatures.clamp(min=float(np.log(0.01)))).exp()
         engagement, relevance = triggers.new_zeros(()), None
         for number, name in enumerate(config.heads):
@@ -148,33 +147,32 @@ class Trainer:
                 relevance = config.relevance_weight * self._distillation(batch, asked, found)
         return engagement, relevance
 
-    def embed(self, items: Items, tower: int) -> Tensor:
+    def embed(self, items: Items, side: int) -> Tensor:
         """The vectors of some items, head after head."""
-        tables = self.model.tables[tower]
+        tables = self.model.tables_of(side)
         bag = tables.item(items.ids) * self._tensor(items.is_shown) + tables.item_feature(items.features)
-        vectors: Tensor = self.model.towers[tower](bag, self._tensor(items.text), self._tensor(items.dense))
+        vectors: Tensor = self.model.tower_of(side)(bag, self._tensor(items.text), self._tensor(items.dense))
         return vectors
 
-    def prerankers(self, days: list[int]) -> Mapping[str, Preranker]:
+    def prerankers(self, days: list[int]) -> dict[str, Preranker]:
         """Learnt from the pairs of days that the towers have not seen; none where these are too few."""
         if not days:
             return {}
         together = self.batches.together
         pairs = together.all_of(together.events_of(days[0], days[-1] + 1))
         trends = self.batches.trends(days[0])
-        heads = {name: Indexed.scanned(space) for name, space in self.spaces(trends).items()}
-        return learn_prerankers(self.dataset, self.config, pairs, heads, self.batches.rng)
+        return learn_prerankers(self.dataset, self.config, pairs, self.spaces(trends), self.batches.rng)
 
     def spaces(self, trends: Trends) -> dict[str, Space]:
         """Every item of the catalogue in each head's space, as a day begins."""
-        n, towers = len(self.dataset.catalogue), range(len(self.model.towers))
+        n = len(self.dataset.catalogue)
         blocks = [np.arange(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
         with torch.no_grad():
             made = [
-                torch.cat([self.embed(self.batches.items(rows, trends, hides=False), tower) for rows in blocks])
-                for tower in towers
+                torch.cat([self.embed(self.batches.items(rows, trends, hides=False), side) for rows in blocks])
+                for side in range(self.model.n_sides)
             ]
-        return by_head([tower.cpu().numpy() for tower in made], self.config.heads, trends.log_rates())
+        return by_head([vectors.cpu().numpy() for vectors in made], self.config.heads, trends.log_rates())
 
     def facts(self) -> dict[str, object]:
         """What a night writes down of the fit."""

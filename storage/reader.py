@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,14 +12,12 @@ from pydantic import ValidationError
 
 from retrieval.calibration import Calibration
 from retrieval.domain import Catalogue, Dataset, Histories, People
-from retrieval.errors import ModelError, ReleaseError
-from retrieval.index import VectorIndex
+from retrieval.errors import ReleaseError
 from retrieval.merging import Merge
 from retrieval.packing import unpack
 from retrieval.recipe import AnsweringRecipe
 from retrieval.recommender import Snapshot
-from retrieval.retrievers.indexed import IndexedRetriever
-from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from retrieval.retrievers.protocol import Retriever
 from retrieval.text import TextEncoder
 from storage.bundle import (
     BLENDED_WITH,
@@ -30,16 +27,15 @@ from storage.bundle import (
     INDEX,
     MODEL,
     PEOPLE,
-    QUALITY,
     RECIPE,
     RELEASE,
     SCORES,
     SOURCES,
     TEXT_ENCODER,
     TEXT_VECTORS,
-    VECTORS,
 )
 from storage.encoders import read_encoder
+from storage.spaces import read_source
 from storage.states import read_state
 
 
@@ -74,28 +70,6 @@ def _recipe(folder: Path) -> AnsweringRecipe:
         ) from error
 
 
-def read_source(config: FamilyConfig, model: Path, vectors: Path | None, index: Path | None) -> Retriever:
-    """One fitted source from the folders of its parts.
-
-    Raises:
-        ModelError: when the parts are of different catalogues.
-    """
-    fitted = config.restore(read_state(model))
-    if vectors is None or index is None:
-        assert isinstance(fitted, Retriever)
-        return fitted
-    assert isinstance(fitted, Encoder)
-    graph = faiss.read_index(str(index / INDEX), faiss.IO_FLAG_MMAP_IFC)
-    effort = json.loads((index / QUALITY).read_text())["ef_search"]
-    kept = np.load(vectors / VECTORS, mmap_mode="r")
-    if not len(kept) == graph.ntotal == fitted.n_items:
-        raise ModelError(
-            f"{vectors / VECTORS} holds {len(kept):,} vectors, {index / INDEX} {graph.ntotal:,}, and {model} knows "
-            f"{fitted.n_items:,} items: they are not of one night. Remove them and run the night again."
-        )
-    return IndexedRetriever(fitted, VectorIndex(graph, kept, effort))
-
-
 def read_calibration(folder: Path) -> Calibration:
     """What the blend of a night or a release goes by."""
     return Calibration.from_plain(json.loads((folder / BLENDED_WITH).read_text()))
@@ -126,6 +100,6 @@ def read_scores(folder: Path) -> list[dict[str, Any]]:
 
 
 def _source(recipe: AnsweringRecipe, folder: Path, name: str) -> Retriever:
-    has_index = (folder / INDEX).exists()
+    has_index = next(folder.rglob(INDEX), None) is not None
     parts = (folder, folder) if has_index else (None, None)
     return read_source(recipe.sources[name], folder / MODEL, *parts)

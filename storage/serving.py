@@ -110,10 +110,25 @@ class Recommender:
         answer = _answer(snapshot, found, unknown)
         return replace(answer, reasons=[in_ids(snapshot, *pair) for pair in zip(found.items, reasons, strict=True)])
 
-    def similar(self, items: Sequence[str], k: int = 20, *, condition: str | None = None) -> Answer:
-        """The k items most like each item; nothing is like an unknown one, which is named in the answer."""
+    def similar(
+        self,
+        items: Sequence[str],
+        k: int = 20,
+        *,
+        condition: str | None = None,
+        alpha: float | None = None,
+        head: str | None = None,
+    ) -> Answer:
+        """The k items most like each item; nothing is like an unknown one, which is named in the answer.
+
+        Where a source has heads, `alpha` says how many of the places in percent go to what is chosen together, the rest
+        to what means the same; the recipe's share if it is not given. `head` asks one head alone.
+
+        Raises:
+            UnknownId: for a topic or a head that the release does not have; it names those there are.
+        """
         snapshot = self._snapshot(k)
-        found = snapshot.similar(_many(items, "items"), k, condition=condition)
+        found = snapshot.similar(_many(items, "items"), k, condition=condition, alpha=alpha, head=head)
         return _answer(snapshot, found, _unknown(snapshot.dataset.catalogue.ids, items))
 
     def search(self, texts: Sequence[str], k: int = 20, *, condition: str | None = None) -> Answer:

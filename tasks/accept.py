@@ -9,7 +9,7 @@ import numpy as np
 
 from retrieval.domain import Dataset
 from retrieval.queries import ask
-from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import AnswersByVectors
 from retrieval.seeds import generator
 from retrieval.soundness import (
     WHOLE,
@@ -61,7 +61,7 @@ def accept(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sour
         for name, refs in sources.items():
             source, rng = refs.restore(recipe, name), generator(recipe.seed, "accept", name)
             readings += read_source(name, source, queries, allowed, rng)
-            if isinstance(source, IndexedRetriever):
+            if isinstance(source, AnswersByVectors):
                 readings.append(Reading("stale_vectors", name, stale_vectors(source, learnt)))
         if live is not None:
             readings += _sizes(prepared, sources, live)

@@ -23,7 +23,7 @@ from retrieval.evaluation import Holdout
 from retrieval.merging import answer
 from retrieval.recommender import Snapshot
 from retrieval.release_rules import COVERAGE, NDCG, RECALL, SPREAD
-from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.protocol import AnswersByVectors
 from retrieval.seeds import generator
 from retrieval.segments import fresh_items, segments, tail_items
 from retrieval.soundness import WHOLE, Reading
@@ -101,7 +101,7 @@ def _beside(
         *(
             Reading("score_shift", name, score_shift(theirs[name], ours[name]))
             for name in recipe.sources
-            if isinstance(live.sources.get(name), IndexedRetriever)
+            if isinstance(live.sources.get(name), AnswersByVectors)
         ),
     ]
 

@@ -20,13 +20,11 @@ from storage.bundle import (
     DISPLAY,
     FORMAT,
     HISTORIES,
-    INDEX,
     MIX,
     MIXER,
     MODEL,
     PEOPLE,
     POLICIES,
-    QUALITY,
     RECIPE,
     RELEASE,
     REPORT,
@@ -159,9 +157,8 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
         target = folder / SOURCES / name
         _copy(source.model.path, target / MODEL)
         if source.vectors and source.index:
-            shutil.copyfile(source.vectors.path / VECTORS, target / VECTORS)
-            shutil.copyfile(source.index.path / INDEX, target / INDEX)
-            shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
+            _copy(source.vectors.path, target)
+            _copy(source.index.path, target)
     for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
         shutil.copyfile(parts.scored.path / name, folder / name)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
@@ -196,4 +193,4 @@ def _facts(night: Night, parts: Parts, judged: Judged, id_: str) -> dict[str, ob
 
 
 def _copy(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST))
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)

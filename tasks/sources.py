@@ -5,8 +5,8 @@ from pathlib import Path
 
 from retrieval.recipe import Recipe
 from retrieval.retrievers.protocol import Retriever
-from storage.reader import read_source
 from storage.refs import Ref
+from storage.spaces import read_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Source: MTMH, arXiv 2506.06239, section 3: SparseNN and DenseNN, a shared embedd
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -98,13 +99,20 @@ class Mtmh(nn.Module):
             self.towers = nn.ModuleList(Tower(sizes) for _ in range(1 + are_apart))
         self.log_temperatures = nn.Parameter(torch.full((len(sizes.heads),), temperature).log())
 
-    def of_items(self) -> list[nn.Parameter]:
-        """Tables with a row an item: many rows, each seldom met."""
-        return [tables.item.weight for tables in self.tables]
+    @property
+    def n_sides(self) -> int:
+        """1 where an item is the same as trigger and as target, 2 where it is not."""
+        return len(self.towers)
 
-    def of_features(self) -> list[nn.Parameter]:
-        """Tables with a row a feature."""
-        return [tables.item_feature.weight for tables in self.tables]
+    def tables_of(self, side: int) -> Tables:
+        return cast(Tables, self.tables[side])
+
+    def tower_of(self, side: int) -> Tower:
+        return cast(Tower, self.towers[side])
+
+    def of_tables(self) -> list[nn.Parameter]:
+        """Many rows, each seldom met."""
+        return list(self.tables.parameters())
 
     def of_layers(self) -> list[nn.Parameter]:
         """Everything that is no table."""
@@ -112,7 +120,7 @@ class Mtmh(nn.Module):
 
     def of_trunk(self) -> list[nn.Parameter]:
         """What both losses pull at."""
-        return [parameter for tower in self.towers for parameter in tower.trunk.parameters()]
+        return [p for side in range(self.n_sides) for p in self.tower_of(side).trunk.parameters()]
 
 
 def _bent(width: int, dim: int) -> nn.Sequential:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from retrieval.domain import Dataset, State
 from retrieval.export import check_parity, export, run_graph
-from retrieval.nets.mtmh import Mtmh, Sizes
+from retrieval.nets.mtmh import Mtmh
 from retrieval.preranking import Preranker, key_of
 from retrieval.vocabulary import Vocabulary
 
@@ -43,16 +43,15 @@ def _graphs(model: Mtmh) -> tuple[dict[str, bytes], float]:
     Raises:
         ModelError: when a graph does not do what the module does.
     """
-    sizes: Sizes = model.sizes
-    draw = torch.Generator().manual_seed(0)
+    sizes, draw = model.sizes, torch.Generator().manual_seed(0)
 
     def random(width: int) -> Tensor:
         return torch.randn(5, width, generator=draw)
 
     inputs = {"bag": random(sizes.dim), "text": random(sizes.text_dim), "dense": random(sizes.n_dense)}
     graphs, differences = {}, []
-    for number, tower in enumerate(model.towers):
-        name = f"tower_{number}"
+    for side in range(model.n_sides):
+        tower, name = model.tower_of(side), f"tower_{side}"
         graphs[name] = export(tower, inputs, {key: {0: "rows"} for key in inputs}, "vectors")
         with torch.no_grad():
             expected = tower(**inputs).numpy()

@@ -9,6 +9,7 @@ from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.ease import EaseConfig
 from retrieval.retrievers.explore import ExploreConfig
 from retrieval.retrievers.item_knn import ItemKnnConfig
+from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.retrievers.popular import PopularConfig
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.retrievers.recent_items import RecentItemsConfig
@@ -30,6 +31,7 @@ Family = (
     | TwoTowerConfig
     | ContentTwoTowerConfig
     | SequenceTowerConfig
+    | MtmhConfig
 )
 AnyFamily = Annotated[Family, Field(discriminator="kind")]
 FAMILIES: tuple[type[FamilyConfig], ...] = get_args(Family)

@@ -5,32 +5,20 @@ Source: MTMH, arXiv 2506.06239, section 3.4: candidates of each head, preranked 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from retrieval.dealing import deal
-from retrieval.domain import Candidates, Dataset, Queries, State
+from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.index import ExactIndex, VectorIndex
 from retrieval.interactions import decayed, summed_matrix
 from retrieval.preranking import Preranker
+from retrieval.retrievers.protocol import MERGED, MultiHead, Placed, Space
 from retrieval.search import BLOCK, concatenate
 
 HeadNames = Literal["engagement", "relevance"]
-MERGED = "merged"
-"""What is dealt from all heads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Where one head places the items of a catalogue."""
-
-    targets: Float32[np.ndarray, "items dim"]
-    triggers: Float32[np.ndarray, "items dim"] | None
-    """Items as what is asked about; None where they are the same."""
-    worth: Float32[np.ndarray, " items"]
-    """What prerankers know of an item besides: the logarithm of its rate of choices."""
 
 
 def by_head(
@@ -45,79 +33,10 @@ def by_head(
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
-    """One head's space with its index."""
-
-    index: VectorIndex | ExactIndex
-    triggers: Float32[np.ndarray, "items dim"]
-    worth: Float32[np.ndarray, " items"]
-
-    @property
-    def targets(self) -> Float32[np.ndarray, "items dim"]:
-        return self.index.vectors
-
-    def exact(self) -> "Indexed":
-        return replace(self, index=ExactIndex(self.index.vectors))
-
-    @classmethod
-    def scanned(cls, space: Space) -> "Indexed":
-        """A space that is searched by comparing with every item."""
-        triggers = space.targets if space.triggers is None else space.triggers
-        return cls(ExactIndex(space.targets), triggers, space.worth)
-
-
-@runtime_checkable
-class MultiHead(Protocol):
-    """A fitted family whose items have a place in each of several spaces."""
-
-    @property
-    def n_items(self) -> int:
-        """Items of the catalogue that it was fitted on."""
-        ...
-
-    def embed_heads(self, dataset: Dataset) -> dict[str, Space]:
-        """Every item of the catalogue in each head's space."""
-        ...
-
-    def join(self, indexes: dict[str, Indexed]) -> "AnswersByHead":
-        """What answers, of the heads' indexes."""
-        ...
-
-    def state(self) -> State: ...
-
-
-@runtime_checkable
-class AnswersByHead(Protocol):
-    """A retriever that says what is like an item by each of its heads, or by all of them."""
-
-    @property
-    def n_items(self) -> int: ...
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The names of its heads."""
-        ...
-
-    def retrieve(self, queries: Queries, k: int) -> Candidates: ...
-
-    def similar(
-        self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str = MERGED
-    ) -> Candidates:
-        """What goes with each of the items."""
-        ...
-
-    def exact(self) -> "AnswersByHead":
-        """The same, comparing with every item instead of asking graphs."""
-        ...
-
-    def state(self) -> State: ...
-
-
-@dataclass(frozen=True, slots=True)
 class JoinedHeads:
     """Asks every head about the query's own items, preranks each head's candidates apart, deals places by quota."""
 
-    indexes: Mapping[str, Indexed]
+    placed: Mapping[str, Placed]
     prerankers: Mapping[str, Preranker]
     alpha: float
     overfetch: int
@@ -130,20 +49,32 @@ class JoinedHeads:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        return tuple(self.indexes)
+        return tuple(self.placed)
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
-        """What goes with the positives of each history, the newer the more; nothing for an empty one."""
+        """What goes with each history; nothing for an empty one."""
         return self._answer(queries, k, self.alpha, MERGED)
 
     def similar(
-        self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str = MERGED
+        self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str | None = None
     ) -> Candidates:
         """What goes with each of the items, which are the histories of the queries."""
-        return self._answer(queries, k, self.alpha if alpha is None else alpha, head)
+        return self._answer(queries, k, self.alpha if alpha is None else alpha, head or MERGED)
+
+    def spaces(self) -> Mapping[str, VectorIndex | ExactIndex]:
+        return {name: placed.index for name, placed in self.placed.items()}
+
+    def asked(self, queries: Queries) -> Mapping[str, Float32[np.ndarray, "queries dim"]]:
+        """What goes with the positives of each history, the newer the more: their triggers added up, of length 1."""
+        recent = decayed(queries.histories.positives(), queries.day, self.half_life_days)
+        weights = summed_matrix(recent, self.n_items)
+        return {name: _of_length_1(weights @ placed.triggers) for name, placed in self.placed.items()}
+
+    def embedded(self, dataset: Dataset) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
+        return {name: space.targets for name, space in self.fitted.embed_heads(dataset).items()}
 
     def exact(self) -> "JoinedHeads":
-        return replace(self, indexes={name: index.exact() for name, index in self.indexes.items()})
+        return replace(self, placed={name: placed.exact() for name, placed in self.placed.items()})
 
     def state(self) -> State:
         return self.fitted.state()
@@ -156,10 +87,7 @@ class JoinedHeads:
         return concatenate(parts, k)
 
     def _answer_block(self, queries: Queries, k: int, alpha: float, head: str) -> Candidates:
-        recent = decayed(queries.histories.positives(), queries.day, self.half_life_days)
-        weights = summed_matrix(recent, self.n_items)
-        asked = {name: _of_length_1(weights @ index.triggers) for name, index in self.indexes.items()}
-        has_history = np.diff(weights.indptr) > 0
+        asked, has_history = self.asked(queries), np.diff(queries.histories.positives().offsets) > 0
         names = self.heads if head == MERGED else (head,)
         found = {name: self._of_head(name, asked, queries, k, has_history) for name in names}
         if len(found) == 1:
@@ -171,9 +99,10 @@ class JoinedHeads:
         self, name: str, asked: Mapping[str, np.ndarray], queries: Queries, k: int, has_history: np.ndarray
     ) -> Candidates:
         """One head's candidates, ranked by its own preranker."""
-        found = self.indexes[name].index.answer(asked[name], queries, min(self.overfetch * k, self.n_items))
-        found.items[~has_history], found.scores[~has_history] = -1, -np.inf
-        return self.prerankers[name].rank(found, name, asked, self.indexes).top(k)
+        found = self.placed[name].index.answer(asked[name], queries, min(self.overfetch * k, self.n_items))
+        found.items[~has_history], found.scores[~has_history] = UNKNOWN, -np.inf
+        spaces = {name: placed.space for name, placed in self.placed.items()}
+        return self.prerankers[name].rank(found, asked, spaces).top(k)
 
 
 def _of_length_1(vectors: np.ndarray) -> Float32[np.ndarray, "queries dim"]:

@@ -14,8 +14,8 @@ from pydantic import Field, PositiveFloat, field_validator
 
 from retrieval.domain import Dataset, Ragged, State
 from retrieval.preranking import Preranker
-from retrieval.retrievers.heads import HeadNames, Indexed, JoinedHeads, Space, by_head
-from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.retrievers.heads import HeadNames, JoinedHeads, by_head
+from retrieval.retrievers.protocol import FamilyConfig, Placed, Space
 from retrieval.sessions import session_of
 from retrieval.tastes import ItemFeatures
 from retrieval.trends import Trends
@@ -105,14 +105,20 @@ class Mtmh:
     def embed_heads(self, dataset: Dataset) -> dict[str, Space]:
         """Every item of the catalogue, those unknown at training time included, in each head's space."""
         trends = self._trends(dataset)
-        towers = [self._vectors(tower, dataset, trends.features()) for tower in range(len(self.fitted.graphs))]
+        towers = [self._vectors(side, dataset, trends.features()) for side in range(len(self.fitted.graphs))]
         return by_head(towers, self.config.heads, trends.log_rates())
 
-    def join(self, indexes: dict[str, Indexed]) -> JoinedHeads:
-        """What answers, of the heads' indexes."""
-        prerankers = {name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads}
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return self.config.heads
+
+    def join(self, placed: dict[str, Placed]) -> JoinedHeads:
+        """What answers, of the heads' spaces."""
+        prerankers: dict[str, Preranker] = {
+            name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads
+        }
         config = self.config
-        return JoinedHeads(indexes, prerankers, config.alpha, config.overfetch, config.history_half_life_days, self)
+        return JoinedHeads(placed, prerankers, config.alpha, config.overfetch, config.history_half_life_days, self)
 
     def state(self) -> State:
         return self.fitted

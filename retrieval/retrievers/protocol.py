@@ -1,13 +1,19 @@
 """What every family of retrievers offers: fit from a dataset, answer queries, come apart into a plain state."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from retrieval.domain import Candidates, Dataset, Queries, State
+from retrieval.index import ExactIndex, VectorIndex
 from retrieval.rules import FrozenModel
+
+MERGED = "merged"
+"""The head that is dealt from all of a family's heads."""
 
 
 @runtime_checkable
@@ -52,15 +58,103 @@ class Encoder(Protocol):
     def state(self) -> State: ...
 
 
+@runtime_checkable
+class AnswersByVectors(Protocol):
+    """A retriever over item vectors in one space, named "", or in one for each of several heads."""
+
+    @property
+    def n_items(self) -> int: ...
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates: ...
+
+    def similar(
+        self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str | None = None
+    ) -> Candidates:
+        """What is like each of the items; `alpha` and `head` are for those with several heads."""
+        ...
+
+    def spaces(self) -> Mapping[str, VectorIndex | ExactIndex]:
+        """The index of each space."""
+        ...
+
+    def asked(self, queries: Queries) -> Mapping[str, Float32[np.ndarray, "queries dim"]]:
+        """The vectors that each index is asked with."""
+        ...
+
+    def embedded(self, dataset: Dataset) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
+        """The item vectors that its own towers give."""
+        ...
+
+    def exact(self) -> "AnswersByVectors":
+        """The same, comparing with every item instead of asking graphs."""
+        ...
+
+    def state(self) -> State: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where items lie in one space."""
+
+    targets: Float32[np.ndarray, "items dim"]
+    triggers: Float32[np.ndarray, "items dim"] | None = None
+    """Items as what is asked about; None where they are the same."""
+    worth: Float32[np.ndarray, " items"] | None = None
+    """What a preranker knows of an item besides; None where none reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A space with the index over it."""
+
+    index: VectorIndex | ExactIndex
+    space: Space
+
+    @property
+    def triggers(self) -> Float32[np.ndarray, "items dim"]:
+        return self.space.targets if self.space.triggers is None else self.space.triggers
+
+    def exact(self) -> "Placed":
+        """The same space, searched by comparing with every item."""
+        return Placed(ExactIndex(self.space.targets), self.space)
+
+
+@runtime_checkable
+class MultiHead(Protocol):
+    """A fitted family whose items have a place in each of several spaces."""
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue that it was fitted on."""
+        ...
+
+    @property
+    def heads(self) -> tuple[str, ...]: ...
+
+    def embed_heads(self, dataset: Dataset) -> dict[str, Space]:
+        """Every item of the catalogue, those unknown at training time included, in each head's space."""
+        ...
+
+    def join(self, placed: dict[str, Placed]) -> Retriever:
+        """What answers, of the heads' spaces."""
+        ...
+
+    def state(self) -> State: ...
+
+
+Fitted = Retriever | Encoder | MultiHead
+"""Answers by itself, through one vector index, or through one a head."""
+
+
 class FamilyConfig(FrozenModel, ABC):
     """The hyper-parameters of one family."""
 
     kind: str
 
     @abstractmethod
-    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> Retriever | Encoder:
+    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> Fitted:
         """Learn from a dataset, from where a former state left off when one is given."""
 
     @abstractmethod
-    def restore(self, state: State) -> Retriever | Encoder:
+    def restore(self, state: State) -> Fitted:
         """The fitted model that gave this state."""

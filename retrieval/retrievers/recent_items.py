@@ -7,18 +7,21 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import Field
 
-from retrieval.domain import DAY, Candidates, Dataset, Histories, Queries, State
+from retrieval.domain import DAY, Candidates, Dataset, Queries, State
+from retrieval.index import ExactIndex, VectorIndex
 from retrieval.interactions import last_steps, steps_ago
 from retrieval.retrievers.ease import EaseConfig
+from retrieval.retrievers.heads import JoinedHeads
 from retrieval.retrievers.item_knn import ItemKnnConfig
-from retrieval.retrievers.protocol import FamilyConfig, Retriever
+from retrieval.retrievers.mtmh import Mtmh, MtmhConfig
+from retrieval.retrievers.protocol import FamilyConfig, Placed, Retriever, Space
 from retrieval.retrievers.sequential_linear import SequentialLinearConfig
 
 Value = TypeVar("Value")
 THROUGH = "through."
 """Before the names of the item-to-item family's own state."""
 
-ItemToItem = Annotated[ItemKnnConfig | EaseConfig | SequentialLinearConfig, Field(discriminator="kind")]
+ItemToItem = Annotated[ItemKnnConfig | EaseConfig | SequentialLinearConfig | MtmhConfig, Field(discriminator="kind")]
 
 
 class RecentItemsConfig(FamilyConfig):
@@ -34,12 +37,17 @@ class RecentItemsConfig(FamilyConfig):
     through: ItemToItem = ItemKnnConfig()
     """The family that answers, with its own hyper-parameters."""
 
-    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "RecentItems":
+    def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "RecentItems | RecentOfHeads":
         inner = None if warm is None else _inner(warm)
-        return RecentItems(self.through.fit(dataset, seed=seed, warm=inner), self.last, self.decay)
+        return self._recent(self.through.fit(dataset, seed=seed, warm=inner))
 
-    def restore(self, state: State) -> "RecentItems":
-        return RecentItems(self.through.restore(_inner(state)), self.last, self.decay)
+    def restore(self, state: State) -> "RecentItems | RecentOfHeads":
+        return self._recent(self.through.restore(_inner(state)))
+
+    def _recent(self, through: Retriever | Mtmh) -> "RecentItems | RecentOfHeads":
+        if isinstance(through, Mtmh):
+            return RecentOfHeads(through, self.last, self.decay)
+        return RecentItems(through, self.last, self.decay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +63,90 @@ class RecentItems:
         return self.through.n_items
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
-        recent = last_steps(queries.histories.positives(), self.last)
-        return self.through.retrieve(replace(queries, histories=self._just_now(recent, queries.day)), k)
+        return self.through.retrieve(just_now(queries, self.last, self.decay), k)
 
     def state(self) -> State:
-        inner = self.through.state()
-        return State(
-            arrays={THROUGH + name: array for name, array in inner.arrays.items()},
-            facts={THROUGH + name: fact for name, fact in inner.facts.items()},
-            graphs={THROUGH + name: graph for name, graph in inner.graphs.items()},
-            strings={THROUGH + name: strings for name, strings in inner.strings.items()},
-        )
+        return _outer(self.through.state())
 
-    def _just_now(self, recent: Histories, day: int) -> Histories:
-        """The steps one second apart, the last of them just before the day, weighing less the earlier they were."""
-        ago = steps_ago(recent)
-        weights = (recent.weights * self.decay**ago).astype(np.float32)
-        return replace(recent, weights=weights, times=day * DAY - 1 - ago)
+
+def just_now(queries: Queries, last: int, decay: float) -> Queries:
+    """Histories of their newest steps alone: a second apart, the last just before the day, the earlier the lighter."""
+    recent = last_steps(queries.histories.positives(), last)
+    ago = steps_ago(recent)
+    weights = (recent.weights * decay**ago).astype(np.float32)
+    return replace(queries, histories=replace(recent, weights=weights, times=queries.day * DAY - 1 - ago))
+
+
+@dataclass(frozen=True, slots=True)
+class RecentOfHeads:
+    """The same through a family with heads, which answers when it has its indexes."""
+
+    through: Mtmh
+    last: int
+    decay: float
+
+    @property
+    def n_items(self) -> int:
+        return self.through.n_items
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return self.through.heads
+
+    def embed_heads(self, dataset: Dataset) -> dict[str, Space]:
+        return self.through.embed_heads(dataset)
+
+    def join(self, placed: dict[str, Placed]) -> "RecentByHeads":
+        """What answers, of the heads' spaces."""
+        return RecentByHeads(self.through.join(placed), self.last, self.decay)
+
+    def state(self) -> State:
+        return _outer(self.through.state())
+
+
+@dataclass(frozen=True, slots=True)
+class RecentByHeads:
+    """What answers of it: histories by their newest steps; what is like an item as the family says."""
+
+    through: JoinedHeads
+    last: int
+    decay: float
+
+    @property
+    def n_items(self) -> int:
+        return self.through.n_items
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates:
+        return self.through.retrieve(just_now(queries, self.last, self.decay), k)
+
+    def similar(
+        self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str | None = None
+    ) -> Candidates:
+        return self.through.similar(items, queries, k, alpha=alpha, head=head)
+
+    def spaces(self) -> Mapping[str, VectorIndex | ExactIndex]:
+        return self.through.spaces()
+
+    def asked(self, queries: Queries) -> Mapping[str, np.ndarray]:
+        return self.through.asked(just_now(queries, self.last, self.decay))
+
+    def embedded(self, dataset: Dataset) -> Mapping[str, np.ndarray]:
+        return self.through.embedded(dataset)
+
+    def exact(self) -> "RecentByHeads":
+        return replace(self, through=self.through.exact())
+
+    def state(self) -> State:
+        return _outer(self.through.state())
+
+
+def _outer(inner: State) -> State:
+    return State(
+        arrays={THROUGH + name: array for name, array in inner.arrays.items()},
+        facts={THROUGH + name: fact for name, fact in inner.facts.items()},
+        graphs={THROUGH + name: graph for name, graph in inner.graphs.items()},
+        strings={THROUGH + name: strings for name, strings in inner.strings.items()},
+    )
 
 
 def _inner(state: State) -> State:

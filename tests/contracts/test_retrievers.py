@@ -14,10 +14,11 @@ from retrieval.retrievers.als import AlsConfig
 from retrieval.retrievers.bpr import BprConfig
 from retrieval.retrievers.ease import EaseConfig
 from retrieval.retrievers.explore import ExploreConfig
-from retrieval.retrievers.indexed import IndexedRetriever
+from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.item_knn import ItemKnnConfig
+from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.retrievers.popular import PopularConfig
-from retrieval.retrievers.protocol import Encoder, FamilyConfig, Retriever
+from retrieval.retrievers.protocol import Encoder, FamilyConfig, Fitted, MultiHead, Placed, Retriever
 from retrieval.retrievers.recent_items import RecentItemsConfig
 from retrieval.retrievers.sequence_tower import SequenceTowerConfig
 from retrieval.retrievers.sequential_linear import SequentialLinearConfig
@@ -39,6 +40,7 @@ SMALL: dict[str, FamilyConfig] = {
     "explore": ExploreConfig(),
     "two_tower": TwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
     "sequence_tower": SequenceTowerConfig(dim=8, length=6, epochs=2, uniform_negatives=16, places_per_step=200),
+    "mtmh": MtmhConfig(dim=8, batch_size=256, uniform_negatives=16),
     "content_two_tower": ContentTwoTowerConfig(dim=8, uniform_negatives=32, min_history=1),
 }
 """One quick configuration a family."""
@@ -50,13 +52,15 @@ class Case:
     """A family's configuration and what it has learnt from the planted world."""
 
     config: FamilyConfig
-    fitted: Retriever | Encoder
+    fitted: Fitted
     dataset: Dataset
 
-    def answer(self, fitted: Retriever | Encoder, queries: Queries, k: int) -> Candidates:
-        if isinstance(fitted, Encoder):
-            fitted = IndexedRetriever(fitted, build_index(fitted.embed_items(self.dataset), IndexConfig()))
-        return fitted.retrieve(queries, k)
+    def answer(self, fitted: Fitted, queries: Queries, k: int) -> Candidates:
+        placed = {
+            head: Placed(build_index(space.targets, IndexConfig()), space)
+            for head, space in embed(fitted, self.dataset).items()
+        }
+        return join(fitted, placed).retrieve(queries, k)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +104,8 @@ def test_every_family_is_under_this_contract() -> None:
 
 
 def test_a_fitted_family_is_a_retriever_or_an_encoder(case: Case) -> None:
-    assert isinstance(case.fitted, Retriever) != isinstance(case.fitted, Encoder)
+    kinds = (Retriever, Encoder, MultiHead)
+    assert sum(isinstance(case.fitted, kind) for kind in kinds) == 1
 
 
 @pytest.mark.parametrize("k", [1, K, 80])
