@@ -31,6 +31,7 @@ from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
 from tasks.run import Night
+from tasks.similar import similar
 from tasks.sources import SourceRefs
 from tasks.sweep import sweep
 from tasks.train import train
@@ -116,8 +117,9 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, encoded, sources, parent)
     mixed = mix(night, prepared, scored)
+    measured = similar(night, prepared, encoded, sources)
     batched = batch(night, prepared, encoded, sources, scored)
-    parts = Parts(prepared, encoded, sources, scored, mixed, batched, parent.id if parent else None)
+    parts = Parts(prepared, encoded, sources, scored, mixed, measured, batched, parent.id if parent else None)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()

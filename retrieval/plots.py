@@ -77,7 +77,7 @@ def sources_chart(scores: Sequence[dict[str, Any]], label: str, floor: str | Non
         axes.set_xlabel("recall@100, mean and 95 % interval")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def _whisker(axes: Axes, position: int, score: dict[str, Any], look: Style) -> None:
@@ -112,7 +112,7 @@ def trend_chart(nights: Sequence[dict[str, Any]], pairs: str, label: str) -> str
         axes.set_xticks([day.toordinal() for day in shown], [day.isoformat() for day in shown])
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2, frameon=False, handlelength=3.5)
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def _spread(length: int, most: int) -> list[int]:
@@ -148,7 +148,7 @@ def _line(axes: Axes, name: str, days: list[int], recalls: list[dict[str, float]
     )
 
 
-def _svg(figure: Figure, label: str) -> str:
+def svg(figure: Figure, label: str) -> str:
     """The figure as an element of an HTML page, named for screen readers and scaled by its container."""
     buffer = io.StringIO()
     figure.savefig(

@@ -17,6 +17,7 @@ from retrieval.policies import PolicyConfig
 from retrieval.release_rules import AcceptanceConfig, GateConfig
 from retrieval.retrievers import AnyFamily
 from retrieval.rules import Action, FrozenModel, Rules
+from retrieval.similarity import SimilarConfig
 from retrieval.text import TextConfig
 
 
@@ -91,6 +92,7 @@ class Recipe(FrozenModel):
     policy: PolicyConfig = PolicyConfig()
     serving: ServingConfig = ServingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    similar: SimilarConfig = SimilarConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
     gate: GateConfig = GateConfig()
     retention: RetentionConfig = RetentionConfig()

@@ -135,6 +135,22 @@ ACCEPTANCE_RULES: Mapping[str, ReleaseRule] = MappingProxyType(
             "max_vanished",
             "Check that the landed items are whole, or raise acceptance.max_vanished for one night.",
         ),
+        "head_overlap": ReleaseRule(
+            "heads",
+            "share of one head's first hundred answers that another head of the source gives too",
+            None,
+            "max_head_overlap",
+            "Raise the source's relevance_weight, or leave one of its heads out: two that say the same are one.",
+            "warn",
+        ),
+        "head_cka": ReleaseRule(
+            "heads",
+            "linear CKA of the vectors of two heads of the source",
+            None,
+            "max_head_cka",
+            "Raise the source's relevance_weight, or leave one of its heads out: two that say the same are one.",
+            "warn",
+        ),
         "unknown_names": ReleaseRule(
             "eligibility",
             "blocked items and topics of the recipe that the catalogue does not hold",
@@ -174,6 +190,8 @@ class AcceptanceConfig(FrozenModel):
     max_churn: Share = 0.9
     max_vanished: Share = 0.05
     max_score_shift: Share = 0.5
+    max_head_overlap: Share = 0.8
+    max_head_cka: Share = 0.98
     max_unknown_names: int = Field(default=0, ge=0)
     n_users: int = Field(default=1000, ge=1)
     """Users that each source is asked for, and items asked with their own vector."""

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY
+from retrieval.front_plot import front_chart, lines_of
 from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, by_urgency, environment, reasons_of
 from retrieval.plots import sources_chart, trend_chart
 from retrieval.release_rules import Decision
@@ -115,6 +116,8 @@ class NightReport:
     """What each source costs, a query."""
     mix: dict[str, Any]
     """A `Mix` as plain values: what each source is worth."""
+    similar: dict[str, Any]
+    """A `Similar` as plain values: what is said of items."""
     facts: dict[str, Any]
     """Counts of the night: n_items, n_users, n_events_before, n_events_of_day, n_fresh_items, n_texts, n_encoded."""
     fresh_items: list[SampleItem] = field(default_factory=list)
@@ -151,6 +154,7 @@ def render(report: NightReport) -> str:
             worth=worth_rows(report.mix, report.microseconds_per_query),
             proposal=proposal(report.mix),
             segments=recall_by_segment(report.mix),
+            front_chart=_front_chart(report),
             trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
             rows=report.rows,
             reasons=reasons_of(report.reasons, report.reason_meanings, report.rows),
@@ -259,6 +263,11 @@ def _sources_chart(report: NightReport, pairs: str) -> Markup:
         ranked(report.scores, pairs), f"Recall@100 by source, {PAIRS[pairs]}", floor_of(report.scores)
     )
     return Markup(chart)  # safe: matplotlib escapes all text it writes
+
+
+def _front_chart(report: NightReport) -> Markup:
+    lines = lines_of(report.similar["scores"])
+    return Markup(front_chart(lines, "Recall against relevance of what is said to be like an item"))  # safe, as above
 
 
 def _trend_chart(report: NightReport, pairs: str) -> Markup:

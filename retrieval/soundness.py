@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from retrieval.domain import UNKNOWN, Candidates, Catalogue, Dataset, Queries
+from retrieval.head_health import greatest_cka, greatest_overlap
 from retrieval.index import VectorIndex, recall_at_10
 from retrieval.queries import about
 from retrieval.retrievers.protocol import AnswersByVectors, Retriever
@@ -48,6 +49,9 @@ def read_source(
     chosen = np.sort(rng.permutation(min(map(len, source.spaces().values())))[: len(queries)])
     alike = source.similar(chosen, about(chosen, queries.day, queries.eligible), K)
     found.append(Reading("forbidden_answers", f"{name}, similar items", forbidden(alike, allowed)))
+    if len(source.spaces()) > 1:
+        overlap = greatest_overlap(source, chosen, about(chosen, queries.day, queries.eligible))
+        found += [Reading("head_overlap", name, overlap), Reading("head_cka", name, greatest_cka(source))]
     for head, index in source.spaces().items():
         if isinstance(index, VectorIndex):
             found += read_index(f"{name} {head}".strip(), index, probes[head], chosen, n_items)

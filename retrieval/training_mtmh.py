@@ -17,7 +17,7 @@ from retrieval.nets.mtmh_state import rows_of, to_state, vocabularies_of
 from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.warm_start import carry_over, fits
 from retrieval.pair_batches import Items, PairBatch, PairBatches
-from retrieval.preranking import Preranker
+from retrieval.preranking import Preranker, key_of
 from retrieval.progress import advance
 from retrieval.retrievers.heads import by_head
 from retrieval.retrievers.mtmh import MtmhConfig

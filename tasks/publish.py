@@ -29,6 +29,7 @@ from storage.bundle import (
     RELEASE,
     REPORT,
     SCORES,
+    SIMILAR,
     SOURCES,
     TEXT_ENCODER,
     TEXT_VECTORS,
@@ -56,6 +57,7 @@ class Parts:
     sources: Mapping[str, SourceRefs]
     scored: Ref
     mixed: Ref
+    similar: Ref
     batch: Ref
     parent: str | None
 
@@ -66,7 +68,13 @@ class Parts:
             stages.append((f"train {name}", source.model))
             if source.vectors and source.index:
                 stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-        return [*stages, ("evaluate", self.scored), ("mix", self.mixed), ("batch", self.batch)]
+        return [
+            *stages,
+            ("evaluate", self.scored),
+            ("mix", self.mixed),
+            ("similar", self.similar),
+            ("batch", self.batch),
+        ]
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each stage wrote down of its artifact, by the stage's name."""
@@ -162,6 +170,7 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
     for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
         shutil.copyfile(parts.scored.path / name, folder / name)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
+    shutil.copyfile(parts.similar.path / SIMILAR, folder / SIMILAR)
     for page in (REPORT, MIXER):
         shutil.copyfile(report.path / page, folder / page)
     _copy(parts.batch.path, folder / BATCH)

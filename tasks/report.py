@@ -26,6 +26,7 @@ from tasks.mix import read_hand, read_mix
 from tasks.prepare import read_held_out, read_serving
 from tasks.publish import Parts
 from tasks.run import Night, code_digest, stage
+from tasks.similar import read_similar
 from validation.reasons import REASONS
 from validation.verdict import Check
 
@@ -82,6 +83,7 @@ def _describe(
         indexes=quality,
         microseconds_per_query=facts["evaluate"]["microseconds_per_query"],
         mix=read_mix(parts.mixed),
+        similar=read_similar(parts.similar),
         facts={name: value for name, value in counts.items() if name.startswith("n_")},
         fresh_items=fresh,
         users=users,

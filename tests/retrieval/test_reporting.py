@@ -96,6 +96,7 @@ def night() -> NightReport:
         indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
         microseconds_per_query={"blend": 1234.4, "popular": 3.0},
         mix=mix_of(planted_hand()),
+        similar={"n_triggers": 0, "scores": [], "heads": []},
         facts={"n_items": 92331, "n_fresh_items": 1, "n_encoded": 47},
         fresh_items=[SampleItem("BANANAS", "1040", ["STRAWBERRIES"])],
         users=[SampleUser("17", ["YOGURT"], ["EGGS", "MILK"])],

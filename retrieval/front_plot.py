@@ -1,0 +1,58 @@
+"""Recall against relevance: every way to say what is like an item as a point, the merge's shares as a line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from retrieval.plots import RC, WIDTH, Style, styles, svg
+from retrieval.wording import count
+
+RECALL, RELEVANCE = "recall_at_100", "narrow_at_100"
+
+
+def front_chart(lines: Sequence[tuple[str, Sequence[dict[str, Any]]]], label: str) -> str:
+    """Lines of scores by name; a score is a point with its intervals, told by `label` where it has one.
+
+    A score has `recall_at_100` and `narrow_at_100` as {"mean", "low", "high"}, and a text under `said`.
+    """
+    looks = styles(name for name, _ in lines)
+    with matplotlib.rc_context(RC | {"svg.hashsalt": label}):
+        figure = Figure(figsize=(WIDTH, 3.6 + 0.22 * ((len(lines) + 1) // 2)), layout="constrained")
+        axes = figure.add_subplot()
+        for name, scores in lines:
+            _line(axes, name, scores, looks[name])
+        axes.set_xlabel("answers of all the trigger's topics")
+        axes.set_ylabel("recall@100")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.margins(0.12)
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, handlelength=3.0)
+        return svg(figure, label)
+
+
+def _line(axes: Axes, name: str, scores: Sequence[dict[str, Any]], look: Style) -> None:
+    xs, ys = ([score[metric]["mean"] for score in scores] for metric in (RELEVANCE, RECALL))
+    axes.plot(xs, ys, color=look.colour, marker=look.marker, linestyle=look.line, linewidth=1.4, label=name)
+    for x, y, score in zip(xs, ys, scores, strict=True):
+        relevance, recall = score[RELEVANCE], score[RECALL]
+        axes.plot([relevance["low"], relevance["high"]], [y, y], color=look.colour, linewidth=0.8, alpha=0.6)
+        axes.plot([x, x], [recall["low"], recall["high"]], color=look.colour, linewidth=0.8, alpha=0.6)
+        if score.get("said"):
+            axes.annotate(score["said"], (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8)
+
+
+def lines_of(scores: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """A night's scores as lines: each source's merge by its shares, each other way a point of its own."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for score in scores:
+        name, said = " ".join(filter(None, [score["source"], score["head"]])), ""
+        if score["alpha"] is not None:
+            said = f"α {count(int(score['alpha']))}"
+        lines.setdefault(name, []).append(score | {"said": said})
+    return list(lines.items())

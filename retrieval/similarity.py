@@ -1,0 +1,108 @@
+"""What each way to say what is like an item is worth on the newest day, and what the merge's share makes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import Field
+
+from retrieval.dealing import deal
+from retrieval.domain import Candidates
+from retrieval.head_health import greatest_cka, overlap
+from retrieval.item_quality import DEPTH, ItemHoldout, ItemJudge, ItemScore
+from retrieval.progress import advance
+from retrieval.retrievers.protocol import MERGED, AnswersByVectors, Retriever
+from retrieval.rules import FrozenModel
+
+Columns = dict[str, Float64[np.ndarray, " triggers"]]
+
+
+class SimilarConfig(FrozenModel):
+    """How answers about items are measured."""
+
+    max_triggers: int = Field(default=1000, ge=0)
+    """Items of the newest day that are asked about, at most; 0 measures nothing."""
+    window_days: float = Field(default=14.0, gt=0)
+    """How far apart what goes together may be chosen."""
+    alphas: tuple[float, ...] = (0.0, 30.0, 50.0, 70.0, 100.0)
+    """Shares of the engagement head, in percent, that the merge is measured with."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadHealth:
+    """How far apart a source's heads are."""
+
+    source: str
+    overlap_at_100: float
+    """Share of one head's first answers that the other gives too."""
+    cka: float
+    gradient_cosine: float | None
+    """Between the pulls of both losses on what the heads share; None where one loss was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Everything that was measured about items."""
+
+    n_triggers: int
+    scores: tuple[ItemScore, ...]
+    """One a source without heads, one a head, and one a share of the merge."""
+    heads: tuple[HeadHealth, ...]
+
+
+def measure(
+    sources: Mapping[str, Retriever], item_to_item: frozenset[str], judge: ItemJudge, config: SimilarConfig
+) -> tuple[Similar, dict[str, Columns]]:
+    """The figures of all sources that answer about items, and each trigger's own, by `name_of` of the score.
+
+    `item_to_item` names the sources without vectors that do.
+    """
+    scores, columns, heads = list[ItemScore](), dict[str, Columns](), list[HeadHealth]()
+
+    def note(source: str, found: Candidates, head: str = "", alpha: float | None = None) -> None:
+        score, own = judge.score(source, found, head, alpha)
+        scores.append(score)
+        columns[name_of(source, head, alpha)] = own
+
+    for number, (name, source) in enumerate(sources.items()):
+        advance("measure what is alike", number, len(sources))
+        if not len(judge.holdout):
+            break
+        if isinstance(source, AnswersByVectors):
+            found = _of_heads(source, judge.holdout)
+            for head, answers in found.items():
+                note(name, answers, head)
+            if len(found) > 1:
+                for alpha in config.alphas:
+                    note(name, merged(found, alpha), MERGED, alpha)
+                heads.append(_health(name, source, found))
+        elif name in item_to_item:
+            note(name, source.retrieve(judge.holdout.queries, DEPTH))
+    return Similar(len(judge.holdout), tuple(scores), tuple(heads)), columns
+
+
+def name_of(source: str, head: str = "", alpha: float | None = None) -> str:
+    """What a way to answer is called in tables."""
+    return " ".join([source, *([head] if head else []), *([f"α={alpha:g}"] if alpha is not None else [])])
+
+
+def merged(found: Mapping[str, Candidates], alpha: float) -> Candidates:
+    """The heads' answers dealt with this share of the engagement head, in percent."""
+    return deal(found, {head: alpha if head == "engagement" else 100 - alpha for head in found}, DEPTH)
+
+
+def _of_heads(source: AnswersByVectors, holdout: ItemHoldout) -> dict[str, Candidates]:
+    asked = holdout.queries
+    return {head: source.similar(holdout.triggers, asked, DEPTH, head=head or None) for head in source.spaces()}
+
+
+def _health(name: str, source: AnswersByVectors, found: Mapping[str, Candidates]) -> HeadHealth:
+    one, other = list(found.values())[:2]
+    cosine = source.state().facts.get("gradient_cosine", source.state().facts.get("through.gradient_cosine"))
+    return HeadHealth(
+        name,
+        float(overlap(one, other, source.n_items).mean()),
+        greatest_cka(source),
+        None if cosine is None else float(str(cosine)),
+    )
