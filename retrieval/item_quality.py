@@ -93,6 +93,14 @@ class ItemJudge:
         n_targets = len(self.holdout.targets.values)
         return ItemScore(source, head, alpha, len(self.holdout), n_targets, **means), columns
 
+    def fresh_recall(self, found: Candidates, ages: range) -> Float64[np.ndarray, " triggers"]:
+        """Recall@100 among targets first seen so many days before the day; not a number where a trigger has none."""
+        targets = self.holdout.targets
+        age = self.dataset.day - self.dataset.catalogue.first_seen[targets.values]
+        kept = (age >= ages.start) & (age < ages.stop)
+        reached = metrics.places(found, targets, len(self.dataset.catalogue)) < JUDGED
+        return metrics.recall_among(reached, kept, targets)
+
     def columns(self, found: Candidates) -> dict[str, Float64[np.ndarray, " triggers"]]:
         """Every trigger's figures, by the names of the score's fields."""
         holdout, catalogue = self.holdout, self.dataset.catalogue

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int32
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from retrieval.domain import UNKNOWN, Candidates
 from retrieval.retrievers.protocol import Space
@@ -70,17 +71,19 @@ def learnt(
 
     `wanted` sums to 1 in each row. The function is convex, so that it has one lowest point.
     """
-    spread = given.reshape(-1, given.shape[2]).std(axis=0).astype(np.float64) + 1e-6
-    scaled = given.astype(np.float64) / spread
+    shape, flat = wanted.shape, given.reshape(-1, given.shape[2]).astype(np.float64)
+    spread = flat.std(axis=0) + 1e-6
+    flat /= spread
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = scaled @ weights
+        scores = (flat @ weights).reshape(shape)
         scores -= scores.max(axis=1, keepdims=True)
         odds = np.exp(scores)
         total = odds.sum(axis=1, keepdims=True)
-        value = -(wanted * (scores - np.log(total))).sum() / len(given) + RIDGE * (weights**2).sum()
-        slope = np.einsum("qk,qkf->f", odds / total - wanted, scaled) / len(given) + 2 * RIDGE * weights
+        value = -(wanted * (scores - np.log(total))).sum() / shape[0] + RIDGE * (weights**2).sum()
+        slope = (odds / total - wanted).ravel() @ flat / shape[0] + 2 * RIDGE * weights
         return float(value), slope
 
-    found = minimize(loss, np.zeros(given.shape[2]), jac=True, method="L-BFGS-B")
+    with threadpool_limits(1, "blas"):  # many products of a few columns: threads would only wait for each other
+        found = minimize(loss, np.zeros(flat.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100})
     return np.asarray(found.x / spread)

@@ -146,6 +146,48 @@ def planted_world(
     )
 
 
+def errands_world(
+    *, n_users: int = 80, n_items: int = 80, n_days: int = 12, n_errands: int = 10, seed: int = 17
+) -> World:
+    """A world in which what goes with an item never reads like it: a basket serves one errand, from two topics.
+
+    Each item has a topic and belongs to one errand, which has items of every topic. The items of its errand of other
+    topics are what is chosen with an item; those of its topic are what means the same, and are never chosen with it.
+    """
+    days = tuple(FIRST_DAY + dt.timedelta(days=index) for index in range(n_days))
+    rng, n_topics = generator(seed, "baskets"), len(TOPICS)
+    topic_of, errand_of = np.arange(n_items) % n_topics, np.arange(n_items) // n_topics % n_errands
+    day, second = np.repeat(np.arange(n_days), n_users), rng.integers(0, 86_400, n_days * n_users)
+    errand, first = rng.integers(0, n_errands, len(day)), rng.integers(0, n_topics, len(day))
+    topics = (first, (first + rng.integers(1, n_topics, len(day))) % n_topics)
+    n_alike = n_items // (n_topics * n_errands)
+    sides = [n_topics * (errand + n_errands * rng.integers(0, n_alike, len(day))) + topic for topic in topics]
+    order = np.argsort(np.repeat(day * 86_400 + second, 2), kind="stable")
+    users = np.tile(np.arange(n_users), n_days)
+    columns = {
+        "user_id": [f"u{row:05d}" for row in np.repeat(users, 2)[order]],
+        "item_id": [f"i{row:05d}" for row in np.stack(sides, axis=1).ravel()[order]],
+        "action": ["purchase"] * (2 * len(day)),
+        "occurred_at": _moments(days[0], np.repeat(day, 2)[order], np.repeat(second, 2)[order]),
+        "value": np.ones(2 * len(day)),
+        "context": [[("store", STORES[0])]] * (2 * len(day)),
+    }
+    return World(
+        days=days,
+        items=_items(topic_of, generator(seed, "titles")),
+        users=_users(n_users, generator(seed, "users")),
+        log=pa.table(columns, pa.schema([EVENTS.arrow.field(name) for name in columns])),
+        topic_of=topic_of,
+        group_of=errand_of,
+        first_seen=pa.array([days[0]] * n_items, pa.date32()),
+    )
+
+
+def _moments(first: dt.date, day: np.ndarray, second: np.ndarray) -> pa.Array:
+    micros = ((day_number(first) + day) * 86_400 + second) * 1_000_000
+    return pa.array(micros, pa.int64()).cast(EVENTS.arrow.field("occurred_at").type)
+
+
 def _items(topic_of: np.ndarray, rng: np.random.Generator) -> pa.Table:
     topics = [TOPICS[topic] for topic in topic_of]
     titles = [" ".join(rng.choice(WORDS[topic], 3, replace=False)) for topic in topics]
@@ -195,15 +237,13 @@ def _log(
         item[mine] = rng.choice(shelf, int(mine.sum()), p=popularity / popularity.sum())
     second = rng.integers(0, 86_400, len(user))
     order = np.lexsort((second, day))
-    epoch = day_number(days[0])
-    micros = ((epoch + day) * 86_400 + second) * 1_000_000
     usual = np.asarray(STORES)[rng.integers(0, len(STORES), len(group_of))][user]
     store = np.where(rng.random(len(user)) < 0.8, usual, rng.choice(STORES, len(user)))
     columns = {
         "user_id": [f"u{row:05d}" for row in user[order]],
         "item_id": [f"i{row:05d}" for row in item[order]],
         "action": np.where(rng.random(len(user)) < 1 / 40, "return", "purchase").tolist(),
-        "occurred_at": pa.array(micros[order], pa.int64()).cast(EVENTS.arrow.field("occurred_at").type),
+        "occurred_at": _moments(days[0], day[order], second[order]),
         "value": np.ones(len(user)),
         "context": [[("store", str(name))] for name in store[order]],
     }

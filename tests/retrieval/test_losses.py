@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from retrieval.losses import CHUNK, sampled_softmax
+from retrieval.losses import CHUNK, distillation, sampled_softmax
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -105,3 +105,31 @@ def test_a_rarely_drawn_negative_weighs_more() -> None:
 
     assert loss(1.0) == pytest.approx(np.log(2))
     assert loss(0.25) == pytest.approx(np.log(1 + 4)), "drawn a quarter of the time, it stands for four"
+
+
+def divergence_by_torch(queries: Tensor, candidates: Tensor, taught: tuple[Tensor, Tensor], heat: float) -> Tensor:
+    wanted = torch.log_softmax(taught[0] @ taught[1].T / heat, dim=1)
+    said = torch.log_softmax(queries @ candidates.T, dim=1)
+    return torch.nn.functional.kl_div(said, wanted, reduction="batchmean", log_target=True)
+
+
+@pytest.mark.parametrize(("n_queries", "n_candidates"), [(1, 3), (5, 1), (2 * CHUNK + 3, 40)])
+def test_distillation_and_its_gradients_are_those_of_autograd(n_queries: int, n_candidates: int) -> None:
+    draw = torch.Generator().manual_seed(n_queries)
+
+    def random(rows: int, width: int) -> Tensor:
+        return torch.randn(rows, width, generator=draw, dtype=torch.float64)
+
+    student = (random(n_queries, 4).requires_grad_(), random(n_candidates, 4).requires_grad_())
+    taught = (random(n_queries, 7), random(n_candidates, 7))
+    found = value_and_gradients(distillation(*student, *taught, 0.3), student)
+    wanted = value_and_gradients(divergence_by_torch(*student, taught, 0.3), student)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_student_that_says_what_the_teacher_says_has_nothing_to_learn() -> None:
+    taught = (torch.eye(3), torch.eye(3))
+    alike = distillation(torch.eye(3) / 0.5, torch.eye(3), *taught, 0.5)
+    assert float(alike) == pytest.approx(0, abs=1e-6)
+    assert float(distillation(torch.eye(3), torch.eye(3).flip(0), *taught, 0.1)) > 0.5
