@@ -12,7 +12,7 @@ from retrieval.metrics import hits
 from retrieval.preranking import Preranker, features, learnt
 from retrieval.queries import ask_about
 from retrieval.retrievers.mtmh import MtmhConfig
-from retrieval.retrievers.protocol import Placed, Space
+from retrieval.spaces import Placed, Space
 
 N_TRIGGERS = 1500
 """Triggers learnt from, at most: a handful of weights needs no more."""

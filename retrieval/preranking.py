@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from retrieval.domain import UNKNOWN, Candidates
-from retrieval.retrievers.protocol import Space
+from retrieval.spaces import Space
 
 RIDGE = 1e-3
 """Pull of the weights towards none, so that features that say the same share what they say."""

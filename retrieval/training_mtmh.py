@@ -21,7 +21,7 @@ from retrieval.preranking import Preranker, key_of
 from retrieval.progress import advance
 from retrieval.retrievers.heads import by_head
 from retrieval.retrievers.mtmh import MtmhConfig
-from retrieval.retrievers.protocol import Space
+from retrieval.spaces import Space
 from retrieval.tastes import ItemFeatures
 from retrieval.trends import Trends, n_trend_features
 

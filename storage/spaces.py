@@ -12,7 +12,8 @@ import numpy as np
 from retrieval.errors import ModelError
 from retrieval.index import ExactIndex, IndexQuality, VectorIndex
 from retrieval.retrievers.indexed import join
-from retrieval.retrievers.protocol import FamilyConfig, Fitted, MultiHead, Placed, Retriever, Space
+from retrieval.retrievers.protocol import FamilyConfig, Fitted, MultiHead, Retriever
+from retrieval.spaces import Placed, Space
 from storage.bundle import INDEX, QUALITY, VECTORS
 from storage.states import read_state
 

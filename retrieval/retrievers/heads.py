@@ -15,8 +15,9 @@ from retrieval.domain import UNKNOWN, Candidates, Dataset, Queries, State
 from retrieval.index import ExactIndex, VectorIndex
 from retrieval.interactions import decayed, summed_matrix
 from retrieval.preranking import Preranker
-from retrieval.retrievers.protocol import MERGED, MultiHead, Placed, Space
+from retrieval.retrievers.protocol import MERGED, MultiHead
 from retrieval.search import BLOCK, concatenate
+from retrieval.spaces import Placed, Space
 
 HeadNames = Literal["engagement", "relevance"]
 

@@ -8,7 +8,8 @@ from jaxtyping import Float32
 
 from retrieval.domain import Candidates, Dataset, Queries, State
 from retrieval.index import ExactIndex, VectorIndex
-from retrieval.retrievers.protocol import Encoder, Fitted, MultiHead, Placed, Retriever, Space
+from retrieval.retrievers.protocol import Encoder, Fitted, MultiHead, Retriever
+from retrieval.spaces import Placed, Space
 
 
 def join(fitted: Fitted, placed: Mapping[str, Placed]) -> Retriever:

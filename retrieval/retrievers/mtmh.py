@@ -15,8 +15,9 @@ from pydantic import Field, PositiveFloat, field_validator
 from retrieval.domain import Dataset, Ragged, State
 from retrieval.preranking import Preranker
 from retrieval.retrievers.heads import HeadNames, JoinedHeads, by_head
-from retrieval.retrievers.protocol import FamilyConfig, Placed, Space
+from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.sessions import session_of
+from retrieval.spaces import Placed, Space
 from retrieval.tastes import ItemFeatures
 from retrieval.trends import Trends
 

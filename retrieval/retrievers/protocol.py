@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Float32
 from retrieval.domain import Candidates, Dataset, Queries, State
 from retrieval.index import ExactIndex, VectorIndex
 from retrieval.rules import FrozenModel
+from retrieval.spaces import Placed, Space
 
 MERGED = "merged"
 """The head that is dealt from all of a family's heads."""
@@ -90,33 +90,6 @@ class AnswersByVectors(Protocol):
         ...
 
     def state(self) -> State: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Where items lie in one space."""
-
-    targets: Float32[np.ndarray, "items dim"]
-    triggers: Float32[np.ndarray, "items dim"] | None = None
-    """Items as what is asked about; None where they are the same."""
-    worth: Float32[np.ndarray, " items"] | None = None
-    """What a preranker knows of an item besides; None where none reads it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A space with the index over it."""
-
-    index: VectorIndex | ExactIndex
-    space: Space
-
-    @property
-    def triggers(self) -> Float32[np.ndarray, "items dim"]:
-        return self.space.targets if self.space.triggers is None else self.space.triggers
-
-    def exact(self) -> "Placed":
-        """The same space, searched by comparing with every item."""
-        return Placed(ExactIndex(self.space.targets), self.space)
 
 
 @runtime_checkable

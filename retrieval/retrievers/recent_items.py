@@ -14,8 +14,9 @@ from retrieval.retrievers.ease import EaseConfig
 from retrieval.retrievers.heads import JoinedHeads
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.mtmh import Mtmh, MtmhConfig
-from retrieval.retrievers.protocol import FamilyConfig, Placed, Retriever, Space
+from retrieval.retrievers.protocol import FamilyConfig, Retriever
 from retrieval.retrievers.sequential_linear import SequentialLinearConfig
+from retrieval.spaces import Placed, Space
 
 Value = TypeVar("Value")
 THROUGH = "through."

@@ -18,12 +18,13 @@ from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.item_knn import ItemKnnConfig
 from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.retrievers.popular import PopularConfig
-from retrieval.retrievers.protocol import Encoder, FamilyConfig, Fitted, MultiHead, Placed, Retriever
+from retrieval.retrievers.protocol import Encoder, FamilyConfig, Fitted, MultiHead, Retriever
 from retrieval.retrievers.recent_items import RecentItemsConfig
 from retrieval.retrievers.sequence_tower import SequenceTowerConfig
 from retrieval.retrievers.sequential_linear import SequentialLinearConfig
 from retrieval.retrievers.two_tower import ContentTwoTowerConfig, TwoTowerConfig
 from retrieval.retrievers.user_knn import UserKnnConfig
+from retrieval.spaces import Placed
 from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
 from storage.states import read_state, write_state

@@ -5,7 +5,7 @@ import pytest
 
 from retrieval.domain import UNKNOWN, Candidates
 from retrieval.preranking import Preranker, features, learnt
-from retrieval.retrievers.protocol import Space
+from retrieval.spaces import Space
 
 
 def test_features_are_similarities_head_by_head_and_the_rate() -> None:

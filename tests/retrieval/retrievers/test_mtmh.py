@@ -14,8 +14,8 @@ from retrieval.queries import ask, ask_about
 from retrieval.retrievers.heads import JoinedHeads
 from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.mtmh import Mtmh, MtmhConfig
-from retrieval.retrievers.protocol import Placed
 from retrieval.retrievers.recent_items import RecentItemsConfig
+from retrieval.spaces import Placed
 from retrieval.synthetic import errands_world
 from retrieval.text import HashedEncoder
 

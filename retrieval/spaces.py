@@ -1,0 +1,35 @@
+"""Where items lie in a vector space, and what searches it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from retrieval.index import ExactIndex, VectorIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where items lie in one space."""
+
+    targets: Float32[np.ndarray, "items dim"]
+    triggers: Float32[np.ndarray, "items dim"] | None = None
+    """Items as what is asked about; None where they are the same."""
+    worth: Float32[np.ndarray, " items"] | None = None
+    """What a preranker knows of an item besides; None where none reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A space with the index over it."""
+
+    index: VectorIndex | ExactIndex
+    space: Space
+
+    @property
+    def triggers(self) -> Float32[np.ndarray, "items dim"]:
+        return self.space.targets if self.space.triggers is None else self.space.triggers
+
+    def exact(self) -> "Placed":
+        """The same space, searched by comparing with every item."""
+        return Placed(ExactIndex(self.space.targets), self.space)
