@@ -10,6 +10,7 @@ import typer
 
 from flows import console
 from flows.cli_answers import answers_app
+from flows.cli_compare import compare_app
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
 from flows.cli_releases import releases_app
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Keeps a recommender's retrieval index fresh and honest, every night.",
 )
 app.add_typer(answers_app)
+app.add_typer(compare_app)
 app.add_typer(logs_app, name="logs")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(releases_app, name="releases")

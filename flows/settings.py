@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.run import Night
 
 RECIPES = Path(__file__).parent.parent / "deployments" / "recipes"
+EXPERIMENTS = RECIPES.parent / "experiments"
 
 
 class Settings(BaseSettings):

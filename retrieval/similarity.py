@@ -1,6 +1,6 @@
 """What each way to say what is like an item is worth on the newest day, and what the merge's share makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,12 +70,10 @@ def measure(
         if not len(judge.holdout):
             break
         if isinstance(source, AnswersByVectors):
-            found = _of_heads(source, judge.holdout)
-            for head, answers in found.items():
-                note(name, answers, head)
-            if len(found) > 1:
-                for alpha in config.alphas:
-                    note(name, merged(found, alpha), MERGED, alpha)
+            found = answers_of(source, judge.holdout, config.alphas)
+            for (head, alpha), answers in found.items():
+                note(name, answers, head, alpha)
+            if len(source.spaces()) > 1:
                 heads.append(_health(name, source, found))
         elif name in item_to_item:
             note(name, source.retrieve(judge.holdout.queries, DEPTH))
@@ -92,12 +90,20 @@ def merged(found: Mapping[str, Candidates], alpha: float) -> Candidates:
     return deal(found, {head: alpha if head == "engagement" else 100 - alpha for head in found}, DEPTH)
 
 
-def _of_heads(source: AnswersByVectors, holdout: ItemHoldout) -> dict[str, Candidates]:
-    asked = holdout.queries
-    return {head: source.similar(holdout.triggers, asked, DEPTH, head=head or None) for head in source.spaces()}
+def answers_of(
+    source: AnswersByVectors, holdout: ItemHoldout, alphas: Sequence[float]
+) -> dict[tuple[str, float | None], Candidates]:
+    """By head, and by share of the engagement head where there are several: what a source says of the triggers."""
+    by_head = {
+        head: source.similar(holdout.triggers, holdout.queries, DEPTH, head=head or None) for head in source.spaces()
+    }
+    found: dict[tuple[str, float | None], Candidates] = {(head, None): answers for head, answers in by_head.items()}
+    if len(by_head) > 1:
+        found |= {(MERGED, alpha): merged(by_head, alpha) for alpha in alphas}
+    return found
 
 
-def _health(name: str, source: AnswersByVectors, found: Mapping[str, Candidates]) -> HeadHealth:
+def _health(name: str, source: AnswersByVectors, found: Mapping[tuple[str, float | None], Candidates]) -> HeadHealth:
     one, other = list(found.values())[:2]
     cosine = source.state().facts.get("gradient_cosine", source.state().facts.get("through.gradient_cosine"))
     return HeadHealth(

@@ -47,6 +47,10 @@ class Lake:
         """The page of what landed up to a day."""
         return self.root / "quality" / f"{day.isoformat()}.html"
 
+    def comparison(self, experiment: str, day: dt.date) -> Path:
+        """What an experiment found on the nights up to a day."""
+        return self.root / "comparisons" / experiment / day.isoformat()
+
     @property
     def all_artifacts(self) -> Path:
         return self.root / "artifacts"

@@ -1,0 +1,71 @@
+"""The page of an experiment: its question, its front of recall against relevance, and its table."""
+
+import datetime as dt
+from dataclasses import asdict
+from typing import Any
+
+from markupsafe import Markup
+
+from retrieval.experiment import FIGURES, Comparison, Experiment, Row
+from retrieval.front_plot import front_chart
+from retrieval.metrics import Estimate
+from retrieval.pages import environment
+
+HEADS = {
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "recall_at_500": "recall@500",
+    "narrow_at_100": "all topics",
+    "broad_at_100": "a topic",
+    "teacher_at_100": "text",
+    "novelty_at_100": "new topic",
+    "fresh_at_100": "fresh",
+    "fresh_recall_at_100": "fresh recall@100",
+}
+
+
+def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.date) -> str:
+    """The page, self-contained."""
+    return (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            experiment=experiment,
+            comparison=comparison,
+            day=day.isoformat(),
+            heads=[HEADS[name] for name in FIGURES],
+            rows=[(row.name, [cell(row, name) for name in FIGURES]) for row in comparison.rows],
+            chart=Markup(front_chart(lines_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
+        )
+    )
+
+
+def table_of(comparison: Comparison) -> str:
+    """The table in Markdown: each figure with its interval, and its change from the baseline."""
+    head = ["", *(HEADS[name] for name in FIGURES)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {row.name} | {' | '.join(cell(row, name) for name in FIGURES)} |" for row in comparison.rows]
+    return "\n".join(lines) + "\n"
+
+
+def cell(row: Row, name: str) -> str:
+    """.1234 [.1200, .1300], +12 % [+8, +16]."""
+    said = _interval(row.figures[name])
+    change = row.change.get(name)
+    if change is None or change.low == change.high == 0:
+        return said
+    return f"{said}, {100 * change.mean:+.0f} % [{100 * change.low:+.0f}, {100 * change.high:+.0f}]"
+
+
+def lines_of(comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Each variant's merge as a line over its shares, each other way as a point."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for row in comparison.rows:
+        name, _, alpha = row.name.partition(" α=")
+        figures = {figure: asdict(estimate) for figure, estimate in row.figures.items()}
+        lines.setdefault(name, []).append(figures | {"said": f"α {alpha}" if alpha else ""})
+    return list(lines.items())
+
+
+def _interval(value: Estimate) -> str:
+    return f"{value.mean:.4f} [{value.low:.4f}, {value.high:.4f}]"

@@ -1,0 +1,75 @@
+"""One variant of an experiment on one night: trained, placed, and asked about the day's items."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.dataset import build_histories, build_people
+from retrieval.domain import Dataset, Histories, State
+from retrieval.experiment import Experiment
+from retrieval.index import ExactIndex
+from retrieval.item_quality import JUDGED, ItemHoldout, ItemJudge
+from retrieval.retrievers.indexed import embed, join
+from retrieval.retrievers.protocol import AnswersByVectors
+from retrieval.similarity import answers_of, name_of
+from retrieval.spaces import Placed
+from storage.logs import open_logs
+from storage.refs import Ref
+from storage.states import read_state, write_state
+from tasks.encode import read_text_vectors
+from tasks.prepare import read_dataset
+from tasks.run import Night, stage
+
+WEEK = range(0, 8)
+"""Ages in days of targets that count as fresh."""
+HOLDOUT_SEED = 1
+"""Every seed of every variant is asked about the same items."""
+
+
+@stage("ask", minutes=60)
+def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experiment: Experiment) -> Ref:
+    """Each trigger's figures for each head of a trained source and each share of their merge, by exact search."""
+    recipe, source = night.recipe, experiment.source
+    config = recipe.similar
+
+    def make(folder: Path) -> dict[str, Any]:
+        dataset = replace(read_dataset(prepared, night.day), text_vectors=read_text_vectors(encoded))
+        fitted = recipe.sources[source].restore(read_state(model.path))
+        placed = {head: Placed(ExactIndex(s.targets), s) for head, s in embed(fitted, dataset).items()}
+        before, ahead = _around(night, dataset, experiment.ahead_days)
+        holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
+        judge, answering = ItemJudge(before, holdout, HOLDOUT_SEED), join(fitted, placed)
+        assert isinstance(answering, AnswersByVectors)
+        names = []
+        for (head, alpha), found in answers_of(answering, holdout, config.alphas).items():
+            columns = judge.columns(found) | {"fresh_recall_at_100": judge.fresh_recall(found, WEEK)}
+            by_age = np.stack([judge.fresh_recall(found.top(JUDGED), range(age, age + 1)) for age in WEEK])
+            names.append(name_of("", head, alpha).strip())
+            write_state(folder / str(len(names)), State(arrays={"by_age": by_age} | columns))
+        (folder / "ways.json").write_text(json.dumps(names))
+        return {"n_triggers": len(holdout), "n_ways": len(names)}
+
+    section = [source, recipe.sources[source].model_dump(), config.model_dump(), experiment.ahead_days]
+    return night.once("ask", [prepared, encoded, model], section, make).ref
+
+
+def read_asked(asked: Ref) -> dict[str, dict[str, np.ndarray]]:
+    """Each way's columns."""
+    names = json.loads((asked.path / "ways.json").read_text())
+    return {name: read_state(asked.path / str(number)).arrays for number, name in enumerate(names, start=1)}
+
+
+def _around(night: Night, dataset: Dataset, ahead_days: int) -> tuple[Dataset, Histories]:
+    """What was known before the day and what came from it on, of everybody who had come by the end of it."""
+    recipe, last = night.recipe, night.day + dt.timedelta(days=ahead_days - 1)
+    first = night.day - dt.timedelta(days=recipe.history.days)
+    with open_logs(night.lake.logs, read_only=True) as logs:
+        people = build_people(logs.people(last + dt.timedelta(days=1), recipe.history.context_keys))
+        before, ahead = logs.interactions(first, night.day - dt.timedelta(days=1)), logs.interactions(night.day, last)
+    known = build_histories(before, dataset.catalogue, people, recipe.actions)
+    held_out = build_histories(ahead, dataset.catalogue, people, recipe.actions)
+    return replace(dataset, people=people, histories=known), held_out
