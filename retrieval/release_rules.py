@@ -190,7 +190,7 @@ class AcceptanceConfig(FrozenModel):
     max_churn: Share = 0.9
     max_vanished: Share = 0.05
     max_score_shift: Share = 0.5
-    max_head_overlap: Share = 0.8
+    max_head_overlap: Share = 0.9
     max_head_cka: Share = 0.98
     max_unknown_names: int = Field(default=0, ge=0)
     n_users: int = Field(default=1000, ge=1)
