@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from retrieval.batch import BatchConfig
 from retrieval.blend import BLEND, AnyBlend, RankFusionConfig
+from retrieval.convergence_rules import ConvergenceConfig
 from retrieval.errors import RecipeError
 from retrieval.evaluation import Pairs
 from retrieval.index import IndexConfig
@@ -93,6 +94,7 @@ class Recipe(FrozenModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
     gate: GateConfig = GateConfig()
+    convergence: ConvergenceConfig = ConvergenceConfig()
     retention: RetentionConfig = RetentionConfig()
     batch: BatchConfig = BatchConfig()
 

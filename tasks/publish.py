@@ -17,6 +17,7 @@ from storage.bundle import (
     BLENDED_WITH,
     CALIBRATION,
     CATALOGUE,
+    CONVERGENCE,
     DISPLAY,
     FORMAT,
     HISTORIES,
@@ -57,6 +58,7 @@ class Parts:
     encoded: Ref
     sources: Mapping[str, SourceRefs]
     scored: Ref
+    converged: Ref
     mixed: Ref
     batch: Ref
     parent: str | None
@@ -68,7 +70,8 @@ class Parts:
             stages.append((f"train {name}", source.model))
             if source.vectors and source.index:
                 stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-        return [*stages, ("evaluate", self.scored), ("mix", self.mixed), ("batch", self.batch)]
+        last = [("converge", self.converged), ("mix", self.mixed), ("batch", self.batch)]
+        return [*stages, ("evaluate", self.scored), *last]
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each stage wrote down of its artifact, by the stage's name."""
@@ -164,6 +167,7 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
             shutil.copyfile(source.index.path / QUALITY, target / QUALITY)
     for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
         shutil.copyfile(parts.scored.path / name, folder / name)
+    shutil.copyfile(parts.converged.path / CONVERGENCE, folder / CONVERGENCE)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
     for page in (REPORT, MIXER):
         shutil.copyfile(report.path / page, folder / page)
