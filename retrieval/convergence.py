@@ -8,6 +8,7 @@ Source: MTMH (arXiv 2506.06239), 4.5 and Figure 7; the rules are ours, docs/conv
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -182,9 +183,9 @@ def _curve(
         n_chosen=int(is_chosen.sum()),
         delta=tuple(Quartiles.of(column) for column in distances.T),
         established=tuple(_median(np.linalg.norm(then - now, axis=1)) for then, now in ends),
-        steps=tuple(_median(np.linalg.norm(now - then, axis=1)) for then, now in zip(paths, paths[1:], strict=False)),
+        steps=tuple(_median(np.linalg.norm(now - then, axis=1)) for then, now in pairwise(paths)),
         drift=tuple(_median(np.linalg.norm(then - now, axis=1)) for then, now in steps),
-        inner=sum(_inner(then[is_chosen], now[is_chosen]) for then, now in zip(paths, paths[1:], strict=False)),
+        inner=sum(_inner(then[is_chosen], now[is_chosen]) for then, now in pairwise(paths)),
         inner_established=sum(_inner(then, now) for then, now in steps),
         distances=distances,
     )

@@ -122,7 +122,7 @@ def _tell_unsettled(published: Published, converged: Ref) -> None:
                         "observed": cohort["observed"],
                         "expected": cohort["expected"],
                         "cure": cohort["cure"],
-                        "link": f"{(published.folder / REPORT).as_uri()}#fresh",
+                        "link": f"{(published.folder / REPORT).as_uri()}#convergence",
                         "runbook": RUNBOOK,
                     },
                 )
