@@ -48,13 +48,13 @@ class RecallRows:
 
 def cohort_rows(found: dict[str, Any]) -> list[CohortRow]:
     """Every cohort: those that fail first, then by space, newest first."""
-    rows = [_row(space["space"], cohort) for space in found["spaces"] for cohort in space["cohorts"][::-1]]
+    rows = [_row(space["space"], cohort) for space in found.get("spaces", []) for cohort in space["cohorts"][::-1]]
     return sorted(rows, key=lambda row: row.tone != "bad")
 
 
 def recall_rows(found: dict[str, Any]) -> RecallRows | None:
     """The recall of what was chosen, by age; None where nobody chose anything fresh."""
-    recalls = found["recall"]
+    recalls = found.get("recall", [])
     if not recalls:
         return None
     sources: dict[str, list[RecallCell]] = {}
@@ -68,7 +68,7 @@ def settling_charts(found: dict[str, Any]) -> list[tuple[str, Markup]]:
     """A chart of each space that has been followed for long enough."""
     return [
         (space["space"], Markup(settling_chart(space, f"Fresh items of {space['space']} by age")))  # matplotlib escapes
-        for space in found["spaces"]
+        for space in found.get("spaces", [])
         if space["ages"] and space["drift"]
     ]
 

@@ -101,7 +101,7 @@ def judge(curve: Curve, config: ConvergenceConfig) -> Verdict:
     return Verdict(
         "converging",
         f"{n} nights after its first one it moves {pace[-1]:.2f} times as far as established items; its distance to "
-        f"where it is now fell from {lead[0]:.2f} times theirs to {lead[half]:.2f} times in {half} nights",
+        f"where it is now was {lead[0]:.2f} times theirs at first and {lead[half]:.2f} times {half} nights later",
         f"at most {config.factor:g} times",
         "",
     )

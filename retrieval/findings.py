@@ -98,7 +98,8 @@ def fresh_recall(
     ages = day - first_seen[targets.values]
     recalls = []
     for source, candidates in found.items():
-        is_found = metrics.places(candidates.top(K), targets, len(first_seen)) < K
+        first = candidates.top(K)
+        is_found = metrics.places(first, targets, len(first_seen)) < first.items.shape[1]
         for age in range(AGES):
             of_age = ages == age
             if of_age.any():

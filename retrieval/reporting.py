@@ -118,8 +118,8 @@ class NightReport:
     """A `Mix` as plain values: what each source is worth."""
     facts: dict[str, Any]
     """Counts of the night: n_items, n_users, n_events_before, n_events_of_day, n_fresh_items, n_texts, n_encoded."""
-    convergence: dict[str, Any] = field(default_factory=lambda: {"spaces": [], "recall": []})
-    """Whether fresh items' vectors settle: `SpaceFindings` and `FreshRecall` as plain values."""
+    convergence: dict[str, Any] = field(default_factory=dict)
+    """Whether fresh items' vectors settle: `SpaceFindings` as `spaces`, `FreshRecall` as `recall`, in plain values."""
     fresh_items: list[SampleItem] = field(default_factory=list)
     users: list[SampleUser] = field(default_factory=list)
     items: list[SampleItem] = field(default_factory=list)
