@@ -27,6 +27,7 @@ class CohortRow:
     nine_tenths: str
     tone: str
     sign: str
+    is_judged: bool
     sentence: str
 
 
@@ -87,6 +88,7 @@ def _row(space: str, cohort: dict[str, Any]) -> CohortRow:
         nine_tenths=_nights(cohort["nights_to_nine_tenths"]),
         tone=tone,
         sign=sign,
+        is_judged=cohort["state"] != "early",
         sentence=cohort["sentence"],
     )
 

@@ -60,9 +60,11 @@ class History:
 
     path: Path
 
-    def has(self, night: str) -> bool:
+    def has(self, night: str, parent: str | None = None) -> bool:
+        """Whether a night is there and came from this one, where that is known."""
         with self._opened() as connection:
-            return _row(connection, "SELECT night FROM nights WHERE night = ?", night) is not None
+            found = _row(connection, "SELECT parent FROM nights WHERE night = ?", night)
+        return found is not None and parent in (None, found[0])
 
     def write(self, night: NightOfSpace, parent: str | None, turn: Alignment | None) -> None:
         """Put a night's rows in the place of its own; without a turn nothing leads back from it."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -87,8 +87,10 @@ def followed_back(
     lacking: list[tuple[_Place, str]] = []
     known: tuple[_Place, str] | None = None
     former_nights = _of_releases(store, parent, space, now.day - by.settled_days)
-    for place in chain([_of_artifacts(now, space)], former_nights):
-        if history.has(key := place.key(space, by)):
+    for place, earlier in pairwise(chain([_of_artifacts(now, space)], former_nights, [None])):
+        assert place is not None  # only the end is
+        key = place.key(space, by)
+        if history.has(key, earlier.key(space, by) if earlier else None):
             known = place, key
             break
         lacking.append((place, key))
