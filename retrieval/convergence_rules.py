@@ -12,7 +12,8 @@ State = Literal["early", "converging", "failing"]
 NOISE = 1e-4
 """Distances between unit vectors below this are the numbers' own."""
 MOST_LEFT = 2 / 3
-"""Of its lead over established items a cohort may have at most this share left after half of its nights."""
+"""Of its lead over established items a cohort may have at most this share left after half of its nights; of its pace
+then, this share is slowing down."""
 STILL = 0.1
 """Rows whose inner distances change by less than this share of the established items' are not moved by anybody."""
 _FACTOR = "If these items may move more than established ones, raise convergence.factor."
@@ -66,7 +67,8 @@ def judge(curve: Curve, config: ConvergenceConfig) -> Verdict:
 
     - its inner distances changed by less than STILL of the established items': nobody moves its rows;
     - q(0) > factor and q(n // 2) > MOST_LEFT q(0): a walk that goes nowhere keeps its lead, a settling one loses it;
-    - s / g > factor in both of the last two nights.
+    - s / g > factor in both of the last two nights, unless it is younger than settled_days and s / g is at most
+      MOST_LEFT of what it was in the middle of its nights: that is on its way.
     """
     early = _too_early(curve, config)
     if early is not None:
@@ -90,19 +92,20 @@ def judge(curve: Curve, config: ConvergenceConfig) -> Verdict:
             f"at most {MOST_LEFT * lead[0]:.2f} by then",
             f"Nothing places these items: check that they have texts, topics and attributes. {_FACTOR}",
         )
-    if min(pace[-2:]) > config.factor:
+    is_slowing = n < config.settled_days and pace[-1] <= MOST_LEFT * pace[half]
+    if min(pace[-2:]) > config.factor and not is_slowing:
         return Verdict(
             "failing",
             f"after {n} nights it still moved {pace[-1]:.2f} times as far as established items, "
             f"and {pace[-2]:.2f} times the night before",
-            f"at most {config.factor:g} times",
+            f"at most {config.factor:g} times, or slowing down",
             f"Look at what these items have in common, and at the source's learning rate. {_FACTOR}",
         )
     return Verdict(
         "converging",
         f"{n} nights after its first one it moves {pace[-1]:.2f} times as far as established items; its distance to "
         f"where it is now was {lead[0]:.2f} times theirs at first and {lead[half]:.2f} times {half} nights later",
-        f"at most {config.factor:g} times",
+        f"at most {config.factor:g} times, or slowing down",
         "",
     )
 

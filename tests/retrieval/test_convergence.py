@@ -1,6 +1,7 @@
 """Planted lineages get the verdict that belongs to them, however their spaces turn; so does a real one."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ WAYS: dict[str, tuple[Way, str, str]] = {
     "calm": (calm, "converging", "it moves"),
     "walks as established items do": (walk(DRIFT), "converging", "it moves"),
     "walks faster": (walk(4 * DRIFT), "failing", "on its first night and still"),
+    "settles slowly": (partial(settling, half_life=2.0), "converging", "times theirs at first"),
+    "settles too slowly": (partial(settling, half_life=8.0), "failing", "on its first night and still"),
     "restless": (restless, "failing", "it still moved"),
     "frozen": (frozen, "failing", "Nobody moves these rows"),
 }
@@ -75,6 +78,13 @@ def test_a_walk_is_no_settling_although_its_distance_shrinks_as_well(seed: int) 
     medians = [found.median for found in curve.delta]
     assert medians[-1] == 0 and medians[-2] < medians[0]
     assert verdict.state == "failing"
+
+
+def test_a_cohort_that_slows_down_has_until_it_counts_as_settled() -> None:
+    slow = planted(partial(settling, half_life=2.0))
+    assert verdict_of(slow).state == "converging"
+    late = verdict_of(slow, config=CONFIG.model_copy(update={"settled_days": 7}))
+    assert late.state == "failing" and "still moved" in late.sentence()
 
 
 def test_rows_that_nobody_chose_may_stay_as_they_are() -> None:
