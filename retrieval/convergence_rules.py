@@ -1,5 +1,6 @@
 """What a recipe asks of fresh items' vectors, and what is said of a cohort that was followed."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -66,7 +67,8 @@ def judge(curve: Curve, config: ConvergenceConfig) -> Verdict:
     nights, the lead is q(t) = d(t) / e(t); s(t) and g(t) are the median movements of night t. It fails when
 
     - its inner distances changed by less than STILL of the established items': nobody moves its rows;
-    - q(0) > factor and q(n // 2) > MOST_LEFT q(0): a walk that goes nowhere keeps its lead, a settling one loses it;
+    - q(0) > factor, q(n // 2) > MOST_LEFT q(0) and, on average since then, s / g > sqrt(factor): a walk keeps its lead
+      and goes on, a settling cohort loses it; items that jump one by one, when they are first chosen, do not go on;
     - s / g > factor in both of the last two nights, unless it is younger than settled_days and s / g is at most
       MOST_LEFT of what it was in the middle of its nights: that is on its way.
     """
@@ -84,7 +86,8 @@ def judge(curve: Curve, config: ConvergenceConfig) -> Verdict:
             f"at least {STILL * curve.inner_established:.4f}",
             "Nobody moves these rows: check that training reaches rows added since the last night.",
         )
-    if lead[0] > config.factor and lead[half] > MOST_LEFT * lead[0]:
+    goes_on = sum(pace[half:]) > (n - half) * math.sqrt(config.factor)
+    if lead[0] > config.factor and lead[half] > MOST_LEFT * lead[0] and goes_on:
         return Verdict(
             "failing",
             f"the distance to where it is now was {lead[0]:.2f} times the established items' on its first night and "

@@ -16,6 +16,7 @@ from lineages import (
     calm,
     frozen,
     judged,
+    jumping,
     lineage_of,
     planted,
     real_lineage,
@@ -36,6 +37,7 @@ WAYS: dict[str, tuple[Way, str, str]] = {
     "walks faster": (walk(4 * DRIFT), "failing", "on its first night and still"),
     "settles slowly": (partial(settling, half_life=2.0), "converging", "times theirs at first"),
     "settles too slowly": (partial(settling, half_life=8.0), "failing", "on its first night and still"),
+    "jumps one by one": (jumping, "converging", "times theirs at first"),
     "restless": (restless, "failing", "it still moved"),
     "frozen": (frozen, "failing", "Nobody moves these rows"),
 }

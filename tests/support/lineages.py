@@ -80,6 +80,12 @@ def restless(rng: np.random.Generator, home: np.ndarray, k: int) -> np.ndarray:
     return home + 0.2 ** min(k, 3) * (unit(np.roll(home, 1, axis=0)) - home) + noise(rng, home.shape, 4 * DRIFT)
 
 
+def jumping(rng: np.random.Generator, home: np.ndarray, k: int) -> np.ndarray:
+    """Each item goes where it belongs at once, on a night of its own, and otherwise moves as the established items do."""
+    away = np.where((np.arange(len(home)) % 7 < k)[:, None], home, unit(home + 0.4 * np.roll(home, 1, axis=0)))
+    return walking(away, k + 1, DRIFT)[k]
+
+
 def frozen(rng: np.random.Generator, home: np.ndarray, k: int) -> np.ndarray:
     return home
 
