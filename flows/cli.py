@@ -165,6 +165,16 @@ def forget(
 
 
 @app.command()
+def convergence(lake: Lake = None, json: Json = False) -> None:
+    """Whether fresh items' vectors settle: the newest curve and verdict of every cohort."""
+    from flows.settled import show_convergence
+    from storage.convergence import History
+
+    found = History(Settings.given(lake=lake).place.convergence).newest()
+    console.print_json(found) if json else show_convergence(found)
+
+
+@app.command()
 def status(lake: Lake = None, releases: Releases = None, json: Json = False) -> None:
     """What is live, what is in the logs, and how far they are apart."""
     from flows.status import show_status, status_of

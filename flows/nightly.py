@@ -22,6 +22,7 @@ from tasks.batch import batch
 from tasks.build_index import build_index
 from tasks.checks import Judged
 from tasks.compare import compare
+from tasks.converge import converge
 from tasks.embed import embed
 from tasks.encode import encode
 from tasks.evaluate import evaluate
@@ -116,17 +117,19 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     parent = night.store.parent_for(night.day)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, encoded, sources, parent)
+    converged = converge(night, prepared, scored, sources, parent)
     mixed = mix(night, prepared, scored)
     measured = similar(night, prepared, encoded, sources)
     batched = batch(night, prepared, encoded, sources, scored)
-    parts = Parts(prepared, encoded, sources, scored, mixed, measured, batched, parent.id if parent else None)
+    parent_id = parent.id if parent else None
+    parts = Parts(prepared, encoded, sources, scored, converged, mixed, measured, batched, parent_id)
     judged = _judge(night, parts)
     page = report(night, parts, judged, ingested, seconds)
     before_publishing = time.perf_counter()
     now = dt.datetime.now(dt.UTC)
     done = publish(night, parts, judged, page, promote=promote, approved=approve, at=now, who=who_runs())
     published = {"seconds": round(time.perf_counter() - before_publishing, 3)}
-    announce(done, ingested)
+    announce(done, ingested, converged)
     if ask and promote and not done.is_live and done.release.decision == "hold":
         done = decided_by_a_person(night, done)
     if done.is_live:
@@ -142,7 +145,7 @@ def _judge(night: Night, parts: Parts) -> Judged:
     live = parts.incumbent(night)
     accepted = accept(night, parts.prepared, parts.encoded, parts.sources, live)
     compared = compare(night, parts.prepared, parts.scored, live)
-    return Judged(live.id if live else None, accepted, compared)
+    return Judged(live.id if live else None, accepted, compared, parts.converged)
 
 
 def _ingest(night: Night, first: dt.date) -> Ingested:

@@ -7,6 +7,7 @@
     │   └── DayRefused     a day that a blocking rule refused
     ├── LogsError          the event store is busy or missing
     │   └── LogsDamaged    its file is no longer what was written
+    ├── HistoryError       the history of fresh items' vectors is busy, missing or damaged
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
     ├── ModelError         a model that cannot be fitted, exported or restored
@@ -50,6 +51,10 @@ class LogsError(LamplighterError):
 
 class LogsDamaged(LogsError):
     """The file of the event store is no longer what was written."""
+
+
+class HistoryError(LamplighterError):
+    """The history of fresh items' vectors is busy, missing or damaged."""
 
 
 class ArtifactError(LamplighterError):

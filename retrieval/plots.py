@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -146,6 +147,27 @@ def _line(axes: Axes, name: str, days: list[int], recalls: list[dict[str, float]
         markersize=5,
         label=f"{name} (served)" if served else name,
     )
+
+
+def settling_chart(space: dict[str, Any], label: str) -> str:
+    """Fresh items' distance to their settled vectors by age, and how far established items move in a night."""
+    ages, look = space["ages"], Style(COLOURS[0], MARKERS[0], "-")
+    nights = [found["age"] for found in ages]
+    low, median, high = ([found["delta"][key] for found in ages] for key in ("low", "median", "high"))
+    with matplotlib.rc_context(RC | {"svg.hashsalt": label}):
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.fill_between(nights, low, high, color=look.colour, alpha=0.18, linewidth=0, label="half of the items")
+        axes.plot(nights, median, color=look.colour, marker=look.marker, linewidth=2, markersize=5, label="median")
+        drift = float(np.median([found["median"] for found in space["drift"]]))
+        name = "established items, one night"
+        axes.axhline(drift, color=COLOURS[1], linestyle="--", linewidth=1.6, label=name)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("nights since the first one")
+        axes.set_ylabel("distance to the settled vector")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, handlelength=3.5)
+        return svg(figure, label)
 
 
 def svg(figure: Figure, label: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from retrieval.batch import BatchConfig
 from retrieval.blend import BLEND, AnyBlend, RankFusionConfig
+from retrieval.convergence_rules import ConvergenceConfig
 from retrieval.errors import RecipeError
 from retrieval.evaluation import Pairs
 from retrieval.index import IndexConfig
@@ -95,6 +96,7 @@ class Recipe(FrozenModel):
     similar: SimilarConfig = SimilarConfig()
     acceptance: AcceptanceConfig = AcceptanceConfig()
     gate: GateConfig = GateConfig()
+    convergence: ConvergenceConfig = ConvergenceConfig()
     retention: RetentionConfig = RetentionConfig()
     batch: BatchConfig = BatchConfig()
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from retrieval.blend import BLEND
 from retrieval.comparison import EVERYBODY
+from retrieval.convergence_page import cohort_rows, recall_rows, settling_charts
 from retrieval.front_plot import front_chart, lines_of
 from retrieval.pages import Card, CheckResult, RowCounts, Verdict, by_subject, by_urgency, environment, reasons_of
 from retrieval.plots import sources_chart, trend_chart
@@ -120,6 +121,8 @@ class NightReport:
     """A `Similar` as plain values: what is said of items."""
     facts: dict[str, Any]
     """Counts of the night: n_items, n_users, n_events_before, n_events_of_day, n_fresh_items, n_texts, n_encoded."""
+    convergence: dict[str, Any] = field(default_factory=dict)
+    """Whether fresh items' vectors settle: `SpaceFindings` as `spaces`, `FreshRecall` as `recall`, in plain values."""
     fresh_items: list[SampleItem] = field(default_factory=list)
     users: list[SampleUser] = field(default_factory=list)
     items: list[SampleItem] = field(default_factory=list)
@@ -156,6 +159,9 @@ def render(report: NightReport) -> str:
             segments=recall_by_segment(report.mix),
             front_chart=_front_chart(report),
             trends=[(PAIRS[pairs], _trend_chart(report, pairs)) for pairs in _measured(report) if report.history],
+            cohorts=cohort_rows(report.convergence),
+            fresh_recalls=recall_rows(report.convergence),
+            settling=settling_charts(report.convergence),
             rows=report.rows,
             reasons=reasons_of(report.reasons, report.reason_meanings, report.rows),
             subjects=by_subject(report.checks),

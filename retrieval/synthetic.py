@@ -34,7 +34,7 @@ STORES = ("north", "south", "east")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What would have landed: all items and users on the first day, fresh items on the last, and days of events."""
+    """What would have landed: users and most items on the first day, fresh items later, and days of events."""
 
     days: tuple[dt.date, ...]
     items: pa.Table
@@ -111,13 +111,15 @@ def planted_world(
     minority: float = 0.3,
     loyalty: float = 0.9,
     events_per_user_day: float = 2.0,
+    landings: tuple[int, ...] = (-1,),
     seed: int = 17,
 ) -> World:
-    """A world of `n_days` days from `FIRST_DAY`, whose last `n_fresh` items land on the last of them.
+    """A world of `n_days` days from `FIRST_DAY`; `n_fresh` items land on each of the days at `landings`, ascending.
 
     Each further group is `minority` times as large as the one before it. A user chooses from the own topic with
     probability `loyalty`, from any other else, and within a topic by a popularity of 1 / rank; every 40th event or so
-    is a return. Fresh items are never chosen.
+    is a return. A fresh item may be chosen from the day after it landed, and ranks among those that were there before
+    it: fresh items are spread evenly over the ranks, so those of the last day are never chosen.
     """
     if not 1 <= n_groups <= len(TOPICS):
         raise ValueError(f"{n_groups} groups, but there are {len(TOPICS)} topics: ask for 1 to {len(TOPICS)}")
@@ -126,7 +128,8 @@ def planted_world(
     sizes = minority ** np.arange(n_groups)
     group_of = np.sort(generator(seed, "groups").choice(n_groups, n_users, p=sizes / sizes.sum()))
     group_of = group_of[generator(seed, "mix").permutation(n_users)]
-    lands = np.where(np.arange(n_items) >= n_items - n_fresh, n_days - 1, 0)
+    lands = np.zeros(n_items, np.int64)
+    lands[n_items - n_fresh * len(landings) :] = np.repeat([day % n_days for day in landings], n_fresh)
     return World(
         days=days,
         items=_items(topic_of, generator(seed, "titles")),
@@ -135,7 +138,7 @@ def planted_world(
             days,
             topic_of=topic_of,
             group_of=group_of,
-            may_be_chosen=lands == 0,
+            lands=lands,
             loyalty=loyalty,
             events_per_user_day=events_per_user_day,
             rng=generator(seed, "events"),
@@ -219,22 +222,24 @@ def _log(
     *,
     topic_of: np.ndarray,
     group_of: np.ndarray,
-    may_be_chosen: np.ndarray,
+    lands: np.ndarray,
     loyalty: float,
     events_per_user_day: float,
     rng: np.random.Generator,
 ) -> pa.Table:
     n_groups = int(topic_of.max()) + 1
-    shelves = [np.flatnonzero((topic_of == topic) & may_be_chosen) for topic in range(n_groups)]
     day, user = _who_and_when(len(days), len(group_of), events_per_user_day, rng)
     strays = rng.random(len(user)) >= loyalty
     away = rng.integers(1, max(n_groups, 2), len(user))
     topic = np.where(strays, group_of[user] + away, group_of[user]) % n_groups
     item = np.empty(len(user), np.int64)
-    for number, shelf in enumerate(shelves):
-        popularity = 1 / np.arange(1, len(shelf) + 1)
-        mine = topic == number
-        item[mine] = rng.choice(shelf, int(mine.sum()), p=popularity / popularity.sum())
+    landed = np.searchsorted(np.unique(lands), day)  # how many landings were over when the day began
+    for n_landings, number in np.ndindex(len(np.unique(lands)) + 1, n_groups):
+        mine = (topic == number) & (np.maximum(landed, 1) == n_landings)
+        if mine.any():
+            shelf = _shelf(np.flatnonzero(topic_of == number), lands, np.unique(lands)[:n_landings])
+            popularity = 1 / np.arange(1, len(shelf) + 1)
+            item[mine] = rng.choice(shelf, int(mine.sum()), p=popularity / popularity.sum())
     second = rng.integers(0, 86_400, len(user))
     order = np.lexsort((second, day))
     usual = np.asarray(STORES)[rng.integers(0, len(STORES), len(group_of))][user]
@@ -248,6 +253,13 @@ def _log(
         "context": [[("store", str(name))] for name in store[order]],
     }
     return pa.table(columns, pa.schema([EVENTS.arrow.field(name) for name in columns]))
+
+
+def _shelf(items: np.ndarray, lands: np.ndarray, landings: np.ndarray) -> np.ndarray:
+    """The items that landed so far, most popular first: those of each landing spread evenly over the ranks."""
+    parts = [items[lands[items] == day] for day in landings]
+    ranks = np.concatenate([(np.arange(len(part)) + 0.5) / max(len(part), 1) for part in parts])
+    return np.concatenate(parts)[np.argsort(ranks, kind="stable")]
 
 
 def _who_and_when(

@@ -43,6 +43,11 @@ class Lake:
         """What was taken out of the quarantine to be looked at."""
         return self.root / "exports"
 
+    @property
+    def convergence(self) -> Path:
+        """The history of fresh items' vectors."""
+        return self.root / "convergence" / "history.duckdb"
+
     def quality(self, day: dt.date) -> Path:
         """The page of what landed up to a day."""
         return self.root / "quality" / f"{day.isoformat()}.html"

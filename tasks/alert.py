@@ -9,6 +9,8 @@ from retrieval.recipe import Recipe
 from storage.bundle import REPORT
 from storage.layout import Lake
 from storage.reader import read_scores
+from storage.refs import Ref
+from tasks.converge import read_convergence
 from tasks.ingest import Ingested
 from tasks.publish import Published
 from tasks.quality import write_quality_page
@@ -18,6 +20,9 @@ FAILED, WARNED = "lamplighter.rule.failed", "lamplighter.rule.warned"
 """The events' names: of a rule that blocks, of one that warns."""
 KEPT_BACK = {"hold": "lamplighter.release.held", "refuse": "lamplighter.release.refused"}
 """The event's name by what became of a release that its own tests or the gate kept from being live."""
+UNSETTLED = "lamplighter.convergence.failing"
+"""The event's name of a cohort of fresh items whose vectors do not settle."""
+RUNBOOK = "docs/runbook.md#fresh-items-do-not-settle"
 CURES = {
     "hold": "Read the report; `lamplighter releases promote ID` makes it live all the same.",
     "refuse": "Mend the cause and run the night again; the live release stands.",
@@ -53,8 +58,9 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
 
 
 @stage("announce", minutes=5)
-def announce(published: Published, ingested: Ingested) -> None:
-    """Leave the night's key figures as artifacts of the run, and emit an event where the release was kept back."""
+def announce(published: Published, ingested: Ingested, converged: Ref) -> None:
+    """Leave the night's key figures as artifacts of the run, and emit events where the release was kept back or fresh
+    items do not settle."""
     counted = ", ".join(f"{name} {n:,}" for name, n in ingested.rows()["events"].items())
     release, folder = published.release, published.folder
     if release.decision in KEPT_BACK and not published.is_live:
@@ -70,6 +76,7 @@ def announce(published: Published, ingested: Ingested) -> None:
                 "link": (folder / REPORT).as_uri(),
             },
         )
+    _tell_unsettled(published, converged)
     verdict = "is live" if published.is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",
@@ -95,3 +102,27 @@ def announce(published: Published, ingested: Ingested) -> None:
             for score in read_scores(folder)
         ],
     )
+
+
+def _tell_unsettled(published: Published, converged: Ref) -> None:
+    """One event for every cohort whose vectors do not settle."""
+    for space in read_convergence(converged)["spaces"]:
+        for cohort in space["cohorts"]:
+            if cohort["state"] == "failing":
+                emit_event(
+                    event=UNSETTLED,
+                    resource={
+                        "prefect.resource.id": f"lamplighter.convergence.{space['space']}",
+                        "prefect.resource.name": f"fresh items of {space['space']}",
+                    },
+                    payload={
+                        "day": published.release.day.isoformat(),
+                        "space": space["space"],
+                        "cohort": cohort["first_seen"],
+                        "observed": cohort["observed"],
+                        "expected": cohort["expected"],
+                        "cure": cohort["cure"],
+                        "link": f"{(published.folder / REPORT).as_uri()}#convergence",
+                        "runbook": RUNBOOK,
+                    },
+                )

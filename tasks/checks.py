@@ -22,6 +22,7 @@ class Judged:
     """The release that was live; None where there was none that the candidate could be compared with."""
     accepted: Ref
     compared: Ref
+    converged: Ref
 
     @property
     def acceptance(self) -> list[Check]:
@@ -29,7 +30,7 @@ class Judged:
 
     @property
     def gate(self) -> list[Check]:
-        return read_checks(self.compared, "gate")
+        return read_checks(self.compared, "gate") + read_checks(self.converged, "gate")
 
     @property
     def ruling(self) -> Ruling:

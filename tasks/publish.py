@@ -17,6 +17,7 @@ from storage.bundle import (
     BLENDED_WITH,
     CALIBRATION,
     CATALOGUE,
+    CONVERGENCE,
     DISPLAY,
     FORMAT,
     HISTORIES,
@@ -56,6 +57,7 @@ class Parts:
     encoded: Ref
     sources: Mapping[str, SourceRefs]
     scored: Ref
+    converged: Ref
     mixed: Ref
     similar: Ref
     batch: Ref
@@ -68,13 +70,8 @@ class Parts:
             stages.append((f"train {name}", source.model))
             if source.vectors and source.index:
                 stages += [(f"embed {name}", source.vectors), (f"index {name}", source.index)]
-        return [
-            *stages,
-            ("evaluate", self.scored),
-            ("mix", self.mixed),
-            ("similar", self.similar),
-            ("batch", self.batch),
-        ]
+        last = {"evaluate": self.scored, "converge": self.converged, "mix": self.mixed}
+        return [*stages, *last.items(), ("similar", self.similar), ("batch", self.batch)]
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each stage wrote down of its artifact, by the stage's name."""
@@ -169,6 +166,7 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
             _copy(source.index.path, target)
     for name in (SCORES, CALIBRATION, BLENDED_WITH, POLICIES):
         shutil.copyfile(parts.scored.path / name, folder / name)
+    shutil.copyfile(parts.converged.path / CONVERGENCE, folder / CONVERGENCE)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
     shutil.copyfile(parts.similar.path / SIMILAR, folder / SIMILAR)
     for page in (REPORT, MIXER):

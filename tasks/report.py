@@ -20,6 +20,7 @@ from storage.bundle import MIXER, REPORT, SCORES
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
 from tasks.checks import Judged
+from tasks.converge import read_convergence
 from tasks.evaluate import read_merge
 from tasks.ingest import Ingested
 from tasks.mix import read_hand, read_mix
@@ -84,6 +85,7 @@ def _describe(
         microseconds_per_query=facts["evaluate"]["microseconds_per_query"],
         mix=read_mix(parts.mixed),
         similar=read_similar(parts.similar),
+        convergence=read_convergence(parts.converged),
         facts={name: value for name, value in counts.items() if name.startswith("n_")},
         fresh_items=fresh,
         users=users,

@@ -1,17 +1,14 @@
 """A rule that fails is told to Prefect, whose automations wake people."""
 
 import datetime as dt
-import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
-import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from places import Place, land
-from prefect.settings import PREFECT_API_URL
+from told import events_of
 
 from flows.backfill import backfill
 from flows.nightly import nightly
@@ -19,23 +16,10 @@ from retrieval.errors import DayRefused
 from tasks.alert import FAILED, KEPT_BACK, WARNED
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-SECONDS = 60
 
 
 def run(place: Place, day: dt.date) -> None:
     nightly(day, str(place.recipe_file), str(place.lake.root), str(place.landing))
-
-
-def events_of(place: Place, event: str, n: int) -> list[dict[str, Any]]:
-    """The events that the server has kept of this lake, once there are so many; it writes them down in batches."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        asked = {"filter": {"event": {"name": [event]}}, "limit": 50}
-        page = httpx.post(f"{PREFECT_API_URL.value()}/events/filter", json=asked).raise_for_status().json()
-        found = [e for e in page["events"] if str(place.lake.root) in e["payload"]["link"]]
-        if len(found) >= n or time.monotonic() > deadline:
-            return found
-        time.sleep(0.5)
 
 
 def test_a_rule_that_blocks_tells_day_rule_observed_expected_and_a_link(place: Place) -> None:
@@ -49,7 +33,7 @@ def test_a_rule_that_blocks_tells_day_rule_observed_expected_and_a_link(place: P
     )
     with pytest.raises(DayRefused, match="null_share"):
         run(place, place.last_day)
-    found = {event["payload"]["rule"]: event for event in events_of(place, FAILED, 2)}
+    found = {event["payload"]["rule"]: event for event in events_of(str(place.lake.root), FAILED, 2)}
     assert set(found) == {"null_share", "refused_share"}
     payload = found["null_share"]["payload"]
     assert payload["day"] == place.last_day.isoformat()
@@ -68,7 +52,7 @@ def test_a_rule_that_warns_tells_too_and_the_night_goes_on(place: Place) -> None
     land(place.landing, "events", place.last_day, pa.concat_tables([events, some]))
     run(place, place.last_day)
     assert place.releases()
-    (event,) = events_of(place, WARNED, 1)
+    (event,) = events_of(str(place.lake.root), WARNED, 1)
     assert (event["payload"]["rule"], event["payload"]["severity"]) == ("duplicate_share", "warn")
 
 
@@ -79,7 +63,7 @@ def test_a_backfill_tells_of_every_day_it_refuses(place: Place) -> None:
     days = place.world.days
     result = backfill(days[0], days[5], str(place.recipe_file), str(place.lake.root), str(place.landing))
     assert set(result.ingested.refused) == {first, second}
-    found = events_of(place, FAILED, 3)
+    found = events_of(str(place.lake.root), FAILED, 3)
     assert {event["payload"]["day"] for event in found} == {first.isoformat(), second.isoformat()}
     assert "n_rows" in {event["payload"]["rule"] for event in found}
 
@@ -87,7 +71,7 @@ def test_a_backfill_tells_of_every_day_it_refuses(place: Place) -> None:
 def test_a_release_that_the_gate_holds_is_told_with_its_reasons_and_its_report(place: Place) -> None:
     place.recipe_file.write_text(place.recipe_file.read_text() + "\n[gate.floors]\n'nDCG@10' = 1.0\n")
     run(place, place.last_day)
-    (event,) = events_of(place, KEPT_BACK["hold"], 1)
+    (event,) = events_of(str(place.lake.root), KEPT_BACK["hold"], 1)
     assert event["payload"]["day"] == place.last_day.isoformat()
     assert "nDCG@10" in event["payload"]["reasons"][0]
     assert "releases promote" in event["payload"]["cure"]

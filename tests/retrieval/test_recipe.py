@@ -172,3 +172,10 @@ def test_a_batch_of_an_unknown_source_is_refused_with_those_there_are(tmp_path: 
         match=r"batch\.source is 'two_towers', but there are \['popular', 'knn', 'blend'\]: name one",
     ):
         Recipe.read(path)
+
+
+def test_a_cohort_that_is_never_followed_for_long_enough_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(PLAIN + "[convergence]\nsettled_days = 4\nmin_nights = 5\n")
+    with pytest.raises(RecipeError, match="min_nights is 5 and settled_days 4: no cohort is followed as long"):
+        Recipe.read(path)

@@ -82,3 +82,14 @@ def test_times_are_seconds_of_the_days_asked_for_in_the_order_of_the_logs(world:
 def test_more_groups_than_topics_are_refused() -> None:
     with pytest.raises(ValueError, match="5 groups, but there are 4 topics"):
         planted_world(n_groups=5)
+
+
+def test_fresh_items_land_on_the_days_asked_for_and_are_chosen_from_the_next_day_on() -> None:
+    world = planted_world(n_items=60, n_fresh=6, n_days=12, landings=(4, 7), events_per_user_day=6.0)
+    for index in (4, 7):
+        fresh = world.landed_items(world.days[index])["item_id"].to_pylist()
+        assert len(fresh) == 6
+        chosen = [event for event in world.log.to_pylist() if event["item_id"] in fresh]
+        assert min(event["occurred_at"].date() for event in chosen) == world.days[index + 1]
+        assert {event["item_id"] for event in chosen} == set(fresh)
+    assert len(world.landed_items(world.days[0])) == 48

@@ -39,6 +39,7 @@ class Challenge:
             live.id,
             accept.fn(night, prepared, self.parts.encoded, sources, live),
             compare.fn(night, prepared, scored, live),
+            self.parts.converged,
         )
 
     def shuffled(self) -> Judged:
