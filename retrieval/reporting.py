@@ -272,7 +272,7 @@ def _sources_chart(report: NightReport, pairs: str) -> Markup:
 
 
 def _front_chart(report: NightReport) -> Markup:
-    lines = lines_of(report.similar["scores"])
+    lines = lines_of(report.similar.get("scores", []))
     return Markup(front_chart(lines, "Recall against relevance of what is said to be like an item"))  # safe, as above
 
 

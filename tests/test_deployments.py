@@ -9,12 +9,14 @@ from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 
 from flows.settings import Settings
+from retrieval.experiment import Experiment
 from retrieval.recipe import Recipe
 from storage.datasets import DATASETS
 
 DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
 DECLARED = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())["deployments"]
 RECIPES = sorted((DEPLOYMENTS / "recipes").glob("*.toml"))
+EXPERIMENTS = sorted((DEPLOYMENTS / "experiments").glob("*.toml"))
 
 
 def entry(deployment: dict[str, str]) -> Flow[..., object]:
@@ -57,4 +59,14 @@ def test_a_recipe_loads_and_is_called_like_its_file(path: Path) -> None:
 
 
 def test_every_data_set_has_a_recipe() -> None:
-    assert {path.stem for path in RECIPES} == set(DATASETS)
+    names = {path.stem for path in RECIPES}
+    assert names == set(DATASETS) | {f"{name}-mtmh" for name in DATASETS if f"{name}-mtmh" in names} >= set(DATASETS)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_variant_of_an_experiment_makes_a_recipe(path: Path) -> None:
+    experiment = Experiment.read(path)
+    base = Settings.given(recipe=experiment.recipe).read_recipe()
+    assert experiment.name == path.stem
+    assert {experiment.recipe_of(base, variant, 1).id for variant in experiment.variants}
+    assert experiment.baseline.startswith(tuple(experiment.variants))

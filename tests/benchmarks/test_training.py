@@ -11,10 +11,15 @@ import torch
 from eager import eager_softmax
 
 from retrieval import training
+from retrieval.co_engagement import Together
 from retrieval.domain import DAY, FOREVER, Catalogue, Dataset, Histories, People, Ragged
+from retrieval.nets.mtmh import Mtmh
 from retrieval.nets.two_tower import TwoTower
+from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.retrievers.two_tower import TwoTowerConfig
 from retrieval.training import Trainer, sizes_of
+from retrieval.training_mtmh import Trainer as MtmhTrainer
+from retrieval.training_mtmh import sizes_of as sizes_of_heads
 from retrieval.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.benchmark
@@ -117,3 +122,49 @@ def test_large_steps_take_less_than_half_as_long_as_with_the_eager_loss(monkeypa
         f"{eager_seconds / step:.2f} times as many"
     )
     assert eager_seconds >= 2.5 * step
+
+
+HEADS = MtmhConfig(dim=DIM, batch_size=2048, uniform_negatives=0, window_days=2.0, triggers_per_target=1)
+
+
+def steps_of_heads(trainer: MtmhTrainer, pairs: Together) -> Callable[[], object]:
+    """The same pairs again and again: making the batch and learning it with both losses."""
+    trends = trainer.batches.trends(364)
+
+    def learn() -> None:
+        for _ in range(N_STEPS):
+            trainer.step(trainer.batches.batch(pairs, trends, 0.0))
+
+    return learn
+
+
+def products_of_heads(n_queries: int, n_candidates: int) -> Callable[[], object]:
+    """Three products a co-engagement of each head, three of the distillation, and the teacher's scores."""
+    one, other = torch.randn(n_queries, DIM), torch.randn(n_candidates, DIM)
+    taught = torch.randn(n_queries, TEXT_DIM), torch.randn(n_candidates, TEXT_DIM)
+    scores = torch.empty(n_queries, n_candidates)
+
+    def multiply() -> None:
+        for _ in range(3):
+            torch.matmul(one, other.T, out=scores)
+            torch.matmul(scores, other)
+            torch.matmul(scores.T, one)
+        torch.matmul(taught[0], taught[1].T, out=scores)
+
+    return multiply
+
+
+def test_a_step_of_two_heads_takes_at_most_twice_as_long_as_its_matrix_products() -> None:
+    rng, n = np.random.default_rng(0), HEADS.batch_size
+    dataset = dataset_of(n)
+    model = Mtmh(sizes_of_heads(dataset, HEADS), HEADS.temperature, torch.Generator().manual_seed(0), are_apart=False)
+    trainer = MtmhTrainer(model, dataset, HEADS, rng)
+    drawn = rng.permutation(N_ITEMS)[: 2 * n]  # all different: the whole B x B
+    pairs = Together(np.zeros(n, np.int64), drawn[:n], drawn[n:], np.ones(n, np.float32))
+    steps, products = in_turns(steps_of_heads(trainer, pairs), products_of_heads(n, n))
+    step = steps / N_STEPS
+    print(
+        f"\nMTMH, B = {n}, d = {DIM}: {n / step:,.0f} pairs a second ({1e3 * step:.0f} ms a step), its matrix products "
+        f"alone {n / products:,.0f} ({1e3 * products:.0f} ms): {products / step:.2f} of that"
+    )
+    assert step <= 2 * products
