@@ -10,6 +10,7 @@ from retrieval.experiment import FIGURES, Comparison, Experiment, Row
 from retrieval.front_plot import front_chart
 from retrieval.metrics import Estimate
 from retrieval.pages import environment
+from retrieval.settling import settling_lines
 
 HEADS = {
     "recall_at_10": "recall@10",
@@ -35,6 +36,9 @@ def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.da
             day=day.isoformat(),
             heads=[HEADS[name] for name in FIGURES],
             rows=[(row.name, [cell(row, name) for name in FIGURES]) for row in comparison.rows],
+            settling_chart=Markup(
+                settling_lines(comparison.settling, "Share of the way left by nights")
+            ),  # safe, as above
             chart=Markup(front_chart(lines_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
         )
     )
@@ -45,6 +49,20 @@ def table_of(comparison: Comparison) -> str:
     head = ["", *(HEADS[name] for name in FIGURES)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {row.name} | {' | '.join(cell(row, name) for name in FIGURES)} |" for row in comparison.rows]
+    return "\n".join(lines) + "\n"
+
+
+def settling_table(comparison: Comparison) -> str:
+    """How soon fresh items are where they stay, in Markdown; nothing where that was not followed."""
+    if not comparison.settling:
+        return ""
+    n = max(len(found.left) for found in comparison.settling.values())
+    head = ["", "cohorts", "items", "nights to half", "to nine tenths", "lead", *(f"left at {age}" for age in range(n))]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for name, found in comparison.settling.items():
+        figures = [f"{found.nights_to_half:.2f}", f"{found.nights_to_nine_tenths:.2f}", f"{found.lead:.2f}"]
+        left = [f"{share:.2f}" for share in found.left]
+        lines.append(f"| {' | '.join([name, str(found.n_cohorts), str(found.n_items), *figures, *left])} |")
     return "\n".join(lines) + "\n"
 
 

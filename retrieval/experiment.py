@@ -19,6 +19,7 @@ from retrieval.metrics import Estimate
 from retrieval.recipe import Recipe
 from retrieval.rules import FrozenModel
 from retrieval.seeds import generator
+from retrieval.settling import Settling
 
 FIGURES = (
     "recall_at_10",
@@ -131,9 +132,16 @@ class Comparison:
     rows: tuple[Row, ...]
     seconds: dict[str, float]
     """Of training, the mean over seeds and nights of each variant."""
+    settling: dict[str, Settling]
+    """By variant and head: how soon fresh items are where they stay; nothing where the nights are few."""
 
 
-def compare(experiment: Experiment, found: Mapping[str, Sequence[Columns]], seconds: Mapping[str, float]) -> Comparison:
+def compare(
+    experiment: Experiment,
+    found: Mapping[str, Sequence[Columns]],
+    seconds: Mapping[str, float],
+    settled: Mapping[str, Settling],
+) -> Comparison:
     """The rows of an experiment from each way's columns, one entry a seed with all nights' triggers in one order.
 
     Raises:
@@ -149,7 +157,9 @@ def compare(experiment: Experiment, found: Mapping[str, Sequence[Columns]], seco
     base = means[experiment.baseline]
     rows = tuple(_row(name, means[name], base, found[name], experiment) for name in names)
     n_triggers = len(base[FIGURES[0]])
-    return Comparison(experiment.name, len(experiment.seeds), experiment.nights, n_triggers, rows, dict(seconds))
+    return Comparison(
+        experiment.name, len(experiment.seeds), experiment.nights, n_triggers, rows, dict(seconds), dict(settled)
+    )
 
 
 def _row(name: str, own: Columns, base: Columns, by_seed: Sequence[Columns], experiment: Experiment) -> Row:

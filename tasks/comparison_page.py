@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.comparison_page import render_comparison, table_of
+from retrieval.comparison_page import render_comparison, settling_table, table_of
 from retrieval.experiment import Comparison, Experiment
 from retrieval.metrics import estimate
 from retrieval.seeds import generator
@@ -27,7 +27,7 @@ def write_comparison(
     folder.mkdir(parents=True, exist_ok=True)
     by_age = {row.name: [_at_age(found[row.name], age) for age in range(8)] for row in comparison.rows}
     (folder / "comparison.json").write_text(json.dumps(asdict(comparison) | {"fresh_by_age": by_age}, indent=1))
-    (folder / "table.md").write_text(table_of(comparison))
+    (folder / "table.md").write_text(f"{table_of(comparison)}\n{settling_table(comparison)}")
     page = folder / "comparison.html"
     page.write_text(render_comparison(experiment, comparison, day))
     return page

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from retrieval.convergence import Positions
 from retrieval.dataset import build_histories, build_people
 from retrieval.domain import Dataset, Histories, State
 from retrieval.experiment import Experiment
@@ -26,6 +28,9 @@ from tasks.run import Night, stage
 
 WEEK = range(0, 8)
 """Ages in days of targets that count as fresh."""
+POSITIONS = "positions"
+SETTLED_DAYS = 14
+"""Days after which an item counts as established."""
 HOLDOUT_SEED = 1
 """Every seed of every variant is asked about the same items."""
 
@@ -39,7 +44,12 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
     def make(folder: Path) -> dict[str, Any]:
         dataset = replace(read_dataset(prepared, night.day), text_vectors=read_text_vectors(encoded))
         fitted = recipe.sources[source].restore(read_state(model.path))
-        placed = {head: Placed(ExactIndex(s.targets), s) for head, s in embed(fitted, dataset).items()}
+        ids = dataset.catalogue.ids.ids.to_pylist()
+        spaces = embed(fitted, dataset)
+        for head, space in spaces.items():
+            seen = Positions.of(dataset.day, ids, dataset.catalogue.first_seen, space.targets)
+            write_state(folder / POSITIONS / head, _packed(seen.worth_keeping(SETTLED_DAYS, HOLDOUT_SEED)))
+        placed = {head: Placed(ExactIndex(s.targets), s) for head, s in spaces.items()}
         before, ahead = _around(night, dataset, experiment.ahead_days)
         holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
         judge, answering = ItemJudge(before, holdout, HOLDOUT_SEED), join(fitted, placed)
@@ -61,6 +71,25 @@ def read_asked(asked: Ref) -> dict[str, dict[str, np.ndarray]]:
     """Each way's columns."""
     names = json.loads((asked.path / "ways.json").read_text())
     return {name: read_state(asked.path / str(number)).arrays for number, name in enumerate(names, start=1)}
+
+
+def read_positions(asked: Ref) -> dict[str, Positions]:
+    """Where fresh and some established items were on a night, head by head."""
+    return {
+        folder.name: _unpacked(read_state(folder))
+        for folder in sorted((asked.path / POSITIONS).iterdir())
+        if folder.is_dir()
+    }
+
+
+def _packed(found: Positions) -> State:
+    arrays = {"first_seen": found.first_seen, "vectors": found.vectors}
+    return State(arrays, {"day": found.day}, strings={"ids": pa.array(found.ids.tolist(), pa.string())})
+
+
+def _unpacked(state: State) -> Positions:
+    ids = np.asarray(state.strings["ids"].to_pylist(), str)
+    return Positions(int(str(state.facts["day"])), ids, state.arrays["first_seen"], state.arrays["vectors"])
 
 
 def _around(night: Night, dataset: Dataset, ahead_days: int) -> tuple[Dataset, Histories]:
