@@ -52,6 +52,11 @@ def table_of(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _settling_chart(comparison: Comparison) -> str:
+    found = comparison.settling
+    return settling_lines(found, "Share of the way left by nights") if found else ""
+
+
 def settling_table(comparison: Comparison) -> str:
     """How soon fresh items are where they stay, in Markdown; nothing where that was not followed."""
     if not comparison.settling:
