@@ -36,9 +36,7 @@ def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.da
             day=day.isoformat(),
             heads=[HEADS[name] for name in FIGURES],
             rows=[(row.name, [cell(row, name) for name in FIGURES]) for row in comparison.rows],
-            settling_chart=Markup(
-                settling_lines(comparison.settling, "Share of the way left by nights")
-            ),  # safe, as above
+            settling_chart=Markup(_settling_chart(comparison)),
             chart=Markup(front_chart(lines_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
         )
     )
