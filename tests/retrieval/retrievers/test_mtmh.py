@@ -32,6 +32,8 @@ CONFIG = MtmhConfig(
     id_dropout=0.1,
     prerank_days=0,
 )
+QUICK = CONFIG.model_copy(update={"epochs": 1})
+"""Where it does not matter how well it has learnt."""
 WORLD = errands_world()
 SEED, K = 3, 6
 
@@ -139,7 +141,7 @@ def test_a_user_gets_what_goes_with_the_newest_choices_and_nothing_without_any(
 
 
 def test_recent_items_ask_the_heads_about_the_newest_steps_alone(dataset: Dataset) -> None:
-    config = RecentItemsConfig(last=1, through=CONFIG)
+    config = RecentItemsConfig(last=1, through=QUICK)
     fitted = config.fit(dataset, seed=SEED)
     placed = {head: Placed(ExactIndex(space.targets), space) for head, space in embed(fitted, dataset).items()}
     recent, users = join(fitted, placed), np.arange(len(dataset.people))
@@ -149,18 +151,19 @@ def test_recent_items_ask_the_heads_about_the_newest_steps_alone(dataset: Datase
     np.testing.assert_array_equal(recent.retrieve(asked, K).items, recent.retrieve(alone, K).items)
 
 
-def test_a_warm_start_goes_on_from_what_was_learnt(dataset: Dataset) -> None:
-    first = CONFIG.fit(dataset, seed=SEED)
+def test_a_warm_start_goes_on_from_what_was_learnt(both: JoinedHeads, dataset: Dataset) -> None:
+    first = both.fitted
+    assert isinstance(first, Mtmh)
     again = CONFIG.model_copy(update={"warm_days": 1}).fit(dataset, seed=SEED, warm=first.state())
     assert again.fitted.facts["warm"] is True
     one, other = (fitted.embed_heads(dataset)["engagement"].targets for fitted in (first, again))
     assert np.einsum("id,id->i", one, other).mean() > 0.75
-    other_make = MtmhConfig(dim=8, batch_size=256).fit(dataset, seed=SEED, warm=first.state())
+    other_make = MtmhConfig(dim=8, batch_size=1024).fit(dataset, seed=SEED, warm=first.state())
     assert other_make.fitted.facts["warm"] is False
 
 
 def test_prerankers_learn_from_days_that_the_towers_have_not_seen(dataset: Dataset) -> None:
-    fitted = CONFIG.model_copy(update={"prerank_days": 3, "window_days": 5.0}).fit(dataset, seed=SEED)
+    fitted = QUICK.model_copy(update={"prerank_days": 3, "window_days": 5.0}).fit(dataset, seed=SEED)
     weights = {head: fitted.fitted.arrays[f"preranker.{head}"] for head in fitted.heads}
     assert all(found.any() for found in weights.values())
     assert not np.array_equal(weights["engagement"], weights["relevance"])
