@@ -165,10 +165,13 @@ def compare(
 def _row(name: str, own: Columns, base: Columns, by_seed: Sequence[Columns], experiment: Experiment) -> Row:
     rng = generator(experiment.seeds[0], "experiment")
     figures = metrics.estimates(dict(own), rng)
-    changes = metrics.estimates({f: own[f] - base[f] for f in FIGURES}, rng)
-    scale = {f: float(np.nanmean(base[f])) if np.isfinite(base[f]).any() else 0.0 for f in FIGURES}
-    change = {
-        f: Estimate(e.mean / scale[f], e.low / scale[f], e.high / scale[f]) for f, e in changes.items() if scale[f] > 0
-    }
-    spread = {f: float(np.std([np.nanmean(of[f]) for of in by_seed])) for f in FIGURES if scale[f] > 0}
+    change = {f: found for f in FIGURES if (found := _change(own[f], base[f], rng)) is not None}
+    spread = {f: float(np.std([np.nanmean(of[f]) for of in by_seed])) for f in change}
     return Row(name, figures, spread, change)
+
+
+def _change(own: np.ndarray, base: np.ndarray, rng: np.random.Generator) -> Estimate | None:
+    """The ratio of both means, less 1, of the triggers that have the figure; None where the baseline has none of it."""
+    known = ~(np.isnan(own) | np.isnan(base))
+    found = metrics.ratio(own[known], base[known], rng)
+    return None if found is None else Estimate(found.mean - 1, found.low - 1, found.high - 1)

@@ -39,12 +39,13 @@ def front_chart(lines: Sequence[tuple[str, Sequence[dict[str, Any]]]], label: st
 def _line(axes: Axes, name: str, scores: Sequence[dict[str, Any]], look: Style) -> None:
     xs, ys = ([score[metric]["mean"] for score in scores] for metric in (RELEVANCE, RECALL))
     axes.plot(xs, ys, color=look.colour, marker=look.marker, linestyle=look.line, linewidth=1.4, label=name)
-    for x, y, score in zip(xs, ys, scores, strict=True):
+    for number, (x, y, score) in enumerate(zip(xs, ys, scores, strict=True)):
         relevance, recall = score[RELEVANCE], score[RECALL]
         axes.plot([relevance["low"], relevance["high"]], [y, y], color=look.colour, linewidth=0.8, alpha=0.6)
         axes.plot([x, x], [recall["low"], recall["high"]], color=look.colour, linewidth=0.8, alpha=0.6)
         if score.get("said"):
-            axes.annotate(score["said"], (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8)
+            beside = (4, 6) if number % 2 else (4, -12)  # above and below in turns: neighbours lie close
+            axes.annotate(score["said"], (x, y), xytext=beside, textcoords="offset points", fontsize=8)
 
 
 def lines_of(scores: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
