@@ -129,7 +129,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     now = dt.datetime.now(dt.UTC)
     done = publish(night, parts, judged, page, promote=promote, approved=approve, at=now, who=who_runs())
     published = {"seconds": round(time.perf_counter() - before_publishing, 3)}
-    announce(done, ingested, converged)
+    announce(done, ingested, judged)
     if ask and promote and not done.is_live and done.release.decision == "hold":
         done = decided_by_a_person(night, done)
     if done.is_live:

@@ -10,11 +10,13 @@ from storage.bundle import REPORT
 from storage.layout import Lake
 from storage.reader import read_scores
 from storage.refs import Ref
+from tasks.checks import Judged
 from tasks.converge import read_convergence
 from tasks.ingest import Ingested
 from tasks.publish import Published
 from tasks.quality import write_quality_page
 from tasks.run import stage
+from validation.verdict import Check
 
 FAILED, WARNED = "lamplighter.rule.failed", "lamplighter.rule.warned"
 """The events' names: of a rule that blocks, of one that warns."""
@@ -37,30 +39,38 @@ def alert(lake: Lake, day: dt.date, recipe: Recipe, ingested: Ingested) -> None:
         pages[other] = write_quality_page(lake, other, recipe, ingested.of(other))
     for check in ingested.checks:
         if not check.passed:
-            emit_event(
-                event=FAILED if check.blocks else WARNED,
-                resource={
-                    "prefect.resource.id": f"lamplighter.rule.{check.kind}.{check.rule}",
-                    "prefect.resource.name": f"{check.rule} of {check.kind}",
-                },
-                payload={
-                    "day": check.day.isoformat(),
-                    "kind": check.kind,
-                    "rule": check.rule,
-                    "severity": check.severity,
-                    "observed": check.observed,
-                    "expected": check.expected,
-                    "meaning": check.meaning,
-                    "cure": check.cure,
-                    "link": pages.get(check.day, pages[day]).as_uri(),
-                },
-            )
+            _tell_check(check, pages.get(check.day, pages[day]).as_uri())
+
+
+def _tell_check(check: Check, link: str) -> None:
+    """The event of a rule that failed."""
+    emit_event(
+        event=FAILED if check.blocks else WARNED,
+        resource={
+            "prefect.resource.id": f"lamplighter.rule.{check.kind}.{check.rule}",
+            "prefect.resource.name": f"{check.rule} of {check.kind}",
+        },
+        payload={
+            "day": check.day.isoformat(),
+            "kind": check.kind,
+            "rule": check.rule,
+            "severity": check.severity,
+            "observed": check.observed,
+            "expected": check.expected,
+            "meaning": check.meaning,
+            "cure": check.cure,
+            "link": link,
+        },
+    )
 
 
 @stage("announce", minutes=5)
-def announce(published: Published, ingested: Ingested, converged: Ref) -> None:
-    """Leave the night's key figures as artifacts of the run, and emit events where the release was kept back or fresh
-    items do not settle."""
+def announce(published: Published, ingested: Ingested, judged: Judged) -> None:
+    """Leave the night's key figures as artifacts of the run, and emit events of what somebody should know of it.
+
+    That is a release kept back, an acceptance test that warns, such as of heads that say the same, and fresh items that
+    do not settle.
+    """
     counted = ", ".join(f"{name} {n:,}" for name, n in ingested.rows()["events"].items())
     release, folder = published.release, published.folder
     if release.decision in KEPT_BACK and not published.is_live:
@@ -76,7 +86,10 @@ def announce(published: Published, ingested: Ingested, converged: Ref) -> None:
                 "link": (folder / REPORT).as_uri(),
             },
         )
-    _tell_unsettled(published, converged)
+    for check in judged.acceptance:
+        if not check.passed and not check.blocks:
+            _tell_check(check, f"{(folder / REPORT).as_uri()}#gate")
+    _tell_unsettled(published, judged.converged)
     verdict = "is live" if published.is_live else "was kept, not made live"
     create_markdown_artifact(
         key="night",

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from places import Place
+from told import events_of
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -16,6 +17,7 @@ from retrieval.errors import RecipeError, UnknownId
 from retrieval.experiment import Experiment
 from storage.bundle import BATCH, INDEX, ITEMS, SIMILAR, SOURCES, VECTORS
 from storage.serving import open_release
+from tasks.alert import WARNED
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 SECTIONS = """
@@ -32,6 +34,8 @@ max_triggers = 60
 [batch]
 k = 5
 similar_k = 4
+[acceptance]
+max_head_overlap = 0.0
 """
 EXPERIMENT = """
 name = "heads"
@@ -69,6 +73,8 @@ def test_a_night_with_heads_is_measured_served_and_written_ahead(place: Place) -
     page = Path(night.report).read_text()
     assert "What is said to be like an item" in page and "The heads of <strong>recent</strong> share" in page
     assert any(check.rule == "head_cka of recent" for check in night.judged.acceptance)
+    told = {event["payload"]["rule"]: event["payload"] for event in events_of(str(place.lake.root), WARNED, 1)}
+    assert told["head_overlap of recent"]["expected"] == "at most 0"
     with open_release(place.lake.releases, night.release.id) as reader:
         asked = reader.opened.snapshot.dataset.catalogue.ids.names([3, 4])
         merged, alone = reader.similar(asked, 4), reader.similar(asked, 4, head="engagement")
