@@ -60,15 +60,16 @@ class PairBatches:
         """The steps of all days, again and again."""
         for epoch in range(n_epochs if days else 0):
             trends = self.trends(days[0])
-            for index, day in enumerate(days):
-                trends.walk_to(day)
+            for index in range(0, len(days), self.config.step_days):
+                span = days[index : index + self.config.step_days]
+                trends.walk_to(span[0])
                 done = (epoch + index / len(days)) / n_epochs
-                for pairs in self.steps_of(day):
+                for pairs in self.steps_of(span):
                     yield self.batch(pairs, trends, done)
 
-    def steps_of(self, day: int) -> Iterator[Together]:
-        """The pairs of a day, in no order, cut into steps of nearly equal size."""
-        events = self.together.events_of(day, day + 1)
+    def steps_of(self, span: list[int]) -> Iterator[Together]:
+        """The pairs of some days in a row, in no order, cut into steps of nearly equal size."""
+        events = self.together.events_of(span[0], span[-1] + 1)
         drawn = self.together.sample(events, self.config.triggers_per_target, self.rng)
         if not len(drawn):
             return

@@ -40,6 +40,8 @@ class MtmhConfig(FamilyConfig):
     """Pairs drawn for each event."""
     batch_size: int = Field(default=2048, ge=2)
     """Pairs of one step."""
+    step_days: int = Field(default=1, ge=1)
+    """Days whose pairs are learnt together: more where few choose anything on one."""
     epochs: int = Field(default=1, ge=1)
     """Passes over the days, when there is no former model."""
     train_days: int = Field(default=120, ge=1)
