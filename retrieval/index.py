@@ -13,6 +13,8 @@ from retrieval.progress import advance
 from retrieval.rules import FrozenModel
 from retrieval.search import BLOCK, keep_allowed, rank_all
 
+SPARE = 512
+"""Items asked for beyond those wanted, at most, in place of those that may not be shown."""
 SURE = 3.0
 """Standard errors by which the measured recall has to lie above the bound."""
 
@@ -69,7 +71,7 @@ class VectorIndex:
 
         The graph is asked for more than k; queries that exclude too much for it are answered by scanning.
         """
-        return _completed(self.search(vectors, 2 * k), self, vectors, queries, k)
+        return _completed(self.search(vectors, k + min(k, SPARE)), self, vectors, queries, k)
 
     def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The same answer by scoring every item."""
@@ -93,7 +95,7 @@ class ExactIndex:
 
     def answer(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The best k eligible, not excluded items of each query."""
-        return _completed(self.search(vectors, 2 * k), self, vectors, queries, k)
+        return _completed(self.search(vectors, k + min(k, SPARE)), self, vectors, queries, k)
 
     def scan(self, vectors: Float32[np.ndarray, "queries dim"], queries: Queries, k: int) -> Candidates:
         """The same answer from all scores of a query at once, however much it excludes."""

@@ -98,7 +98,8 @@ class ItemJudge:
         targets = self.holdout.targets
         age = self.dataset.day - self.dataset.catalogue.first_seen[targets.values]
         kept = (age >= ages.start) & (age < ages.stop)
-        reached = metrics.places(found, targets, len(self.dataset.catalogue)) < JUDGED
+        places = metrics.places(found, targets, len(self.dataset.catalogue))
+        reached = places < min(JUDGED, found.items.shape[1])  # the width stands for not found
         return metrics.recall_among(reached, kept, targets)
 
     def columns(self, found: Candidates) -> dict[str, Float64[np.ndarray, " triggers"]]:

@@ -105,8 +105,8 @@ class Snapshot:
         if alpha is not None and not 0 <= alpha <= 100:
             raise ValueError(f"alpha is {alpha:g}: give a percentage from 0 to 100")
         heads = (*heads_of(self.sources), MERGED)
-        if (head is not None or alpha is not None) and len(heads) == 1:
-            raise UnknownId(f"no source of release {self.release_id} has heads. Ask without head and alpha.")
+        if (head is not None and len(heads) == 1) or (alpha is not None and len(heads) < 3):
+            raise UnknownId(f"no source of release {self.release_id} has several heads. Ask without head and alpha.")
         if head is not None and head not in heads:
             raise UnknownId(f"head {head!r} is not in release {self.release_id}. Name one of: {', '.join(heads)}.")
         rows = self.dataset.catalogue.ids.rows(item_ids)

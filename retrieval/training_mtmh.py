@@ -17,7 +17,7 @@ from retrieval.nets.mtmh_state import rows_of, to_state, vocabularies_of
 from retrieval.nets.rowwise import RowwiseAdagrad
 from retrieval.nets.warm_start import carry_over, fits
 from retrieval.pair_batches import Items, PairBatch, PairBatches
-from retrieval.preranking import Preranker, key_of
+from retrieval.preranking import Preranker
 from retrieval.progress import advance
 from retrieval.retrievers.heads import by_head
 from retrieval.retrievers.mtmh import MtmhConfig
@@ -45,15 +45,14 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     model = Mtmh(sizes_of(dataset, config), config.temperature, generator, are_apart=config.towers == "apart").to(
         device
     )
-    has_heads = warm is not None and all(key_of(name) in warm.arrays for name in config.heads)
-    if warm is not None and not (has_heads and fits(model, warm, rows_of)):
+    if warm is not None and not (warm.facts.get("heads") == list(config.heads) and fits(model, warm, rows_of)):
         warm = None  # the recipe changed what the model is made of: it learns from the beginning
     if warm is not None:
         carry_over(model, vocabularies_of(dataset), warm, rows_of)
     trainer = Trainer(model, dataset, config, np.random.default_rng(seed))
     days = _days(dataset, trainer, config.warm_days if warm is not None else config.train_days)
     n_epochs, scale = (1, config.warm_scale) if warm is not None else (config.epochs, 1.0)
-    held = min(config.prerank_days, len(days) - 1)
+    held = _unlearnt(days, config.prerank_days, warm)
     first, last = days[: len(days) - held], days[len(days) - held :]
     trainer.fit(first, n_epochs, scale)
     prerankers: dict[str, Preranker] = {name: Preranker.none(len(config.heads)) for name in config.heads}
@@ -61,7 +60,14 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
         prerankers = {name: Preranker.restored(warm.arrays, name) for name in config.heads}
     prerankers |= trainer.prerankers(last)
     trainer.fit(last, 1, scale * FINAL)
-    return to_state(model.cpu(), dataset, prerankers, trainer.facts() | {"warm": warm is not None})
+    facts = {"warm": warm is not None, "heads": list(config.heads), "day": dataset.day}
+    return to_state(model.cpu(), dataset, prerankers, trainer.facts() | facts)
+
+
+def _unlearnt(days: list[int], most: int, warm: State | None) -> int:
+    """How many of the last days the prerankers may learn from: none that a former model has learnt already."""
+    learnt_to = days[0] if warm is None else int(str(warm.facts["day"]))
+    return min(most, len(days) - 1, sum(day >= learnt_to for day in days))
 
 
 def sizes_of(dataset: Dataset, config: MtmhConfig) -> Sizes:
@@ -97,6 +103,7 @@ class Log:
     cosines: list[float] = field(default_factory=list)
     """Between the gradients of co-engagement and of distillation on the trunk."""
     n_pairs: int = 0
+    n_steps: int = 0
 
 
 class Trainer:
@@ -115,7 +122,7 @@ class Trainer:
 
     def fit(self, days: list[int], n_epochs: int, scale: float) -> None:
         """Days in order, again and again; learning rates rise over the first tenth and fall over the second half."""
-        n_all = max(n_epochs * len(days), 1)
+        n_all = max(n_epochs * -(-len(days) // self.config.step_days), 1)
         for batch in self.batches.of_days(days, n_epochs):
             advance("train mtmh", round(batch.done * n_all), n_all)
             rise = min(1.0, 10 * (batch.done + 1 / n_all))
@@ -126,8 +133,10 @@ class Trainer:
     def step(self, batch: PairBatch) -> float:
         """Move the model by one batch; its loss before."""
         engagement, relevance = self.losses(batch)
-        if relevance is not None and len(self.log.losses) % LOOK_EVERY == 0:
-            self.log.cosines.append(self._cosine(engagement, relevance))
+        if relevance is not None and self.log.n_steps % LOOK_EVERY == 0:
+            cosine = self._cosine(engagement, relevance)
+            self.log.cosines += [] if cosine is None else [cosine]
+        self.log.n_steps += 1
         return self.descent.step(engagement if relevance is None else engagement + relevance)
 
     def losses(self, batch: PairBatch) -> tuple[Tensor, Tensor | None]:
@@ -179,7 +188,7 @@ class Trainer:
         log = self.log
         return {
             "loss": round(float(np.mean(log.losses[-10:])), 4) if log.losses else None,
-            "n_steps": len(log.losses),
+            "n_steps": log.n_steps,
             "n_pairs": log.n_pairs,
             "gradient_cosine": round(float(np.mean(log.cosines[-10:])), 4) if log.cosines else None,
         }
@@ -194,11 +203,11 @@ class Trainer:
         taught = (self._tensor(batch.triggers.text), self._tensor(batch.candidates.text))
         return distillation(asked, found, *taught, self.config.teacher_temperature)
 
-    def _cosine(self, engagement: Tensor, relevance: Tensor) -> float:
+    def _cosine(self, engagement: Tensor, relevance: Tensor) -> float | None:
         """How far both losses pull the trunk the same way: 1 together, -1 against each other."""
         trunk = self.model.of_trunk()
         if not engagement.requires_grad:
-            return 0.0
+            return None
         both = [torch.autograd.grad(loss, trunk, retain_graph=True) for loss in (engagement, relevance)]
         flat = [torch.cat([part.flatten() for part in parts]) for parts in both]
         return float(torch.nn.functional.cosine_similarity(flat[0], flat[1], dim=0))

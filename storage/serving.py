@@ -126,6 +126,7 @@ class Recommender:
 
         Raises:
             UnknownId: for a topic or a head that the release does not have; it names those there are.
+            ValueError: for an alpha that is no percentage.
         """
         snapshot = self._snapshot(k)
         found = snapshot.similar(_many(items, "items"), k, condition=condition, alpha=alpha, head=head)

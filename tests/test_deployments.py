@@ -68,5 +68,6 @@ def test_every_variant_of_an_experiment_makes_a_recipe(path: Path) -> None:
     experiment = Experiment.read(path)
     base = Settings.given(recipe=experiment.recipe).read_recipe()
     assert experiment.name == path.stem
-    assert {experiment.recipe_of(base, variant, 1).id for variant in experiment.variants}
+    ids = {experiment.recipe_of(base, variant, 1).id for variant in experiment.variants}
+    assert len(ids) == len(experiment.variants)
     assert experiment.baseline.startswith(tuple(experiment.variants))

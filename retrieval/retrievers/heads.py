@@ -16,7 +16,7 @@ from retrieval.index import ExactIndex, VectorIndex
 from retrieval.interactions import decayed, summed_matrix
 from retrieval.preranking import Preranker
 from retrieval.retrievers.protocol import MERGED, MultiHead
-from retrieval.search import BLOCK, concatenate
+from retrieval.search import BLOCK, concatenate, padded
 from retrieval.spaces import Placed, Space
 
 HeadNames = Literal["engagement", "relevance"]
@@ -40,7 +40,7 @@ class JoinedHeads:
     placed: Mapping[str, Placed]
     prerankers: Mapping[str, Preranker]
     alpha: float
-    overfetch: int
+    pool: int
     half_life_days: float
     fitted: MultiHead
 
@@ -100,10 +100,13 @@ class JoinedHeads:
         self, name: str, asked: Mapping[str, np.ndarray], queries: Queries, k: int, has_history: np.ndarray
     ) -> Candidates:
         """One head's candidates, ranked by its own preranker."""
-        found = self.placed[name].index.answer(asked[name], queries, min(self.overfetch * k, self.n_items))
+        found = self.placed[name].index.answer(asked[name], queries, min(max(k, self.pool), self.n_items))
         found.items[~has_history], found.scores[~has_history] = UNKNOWN, -np.inf
-        spaces = {name: placed.space for name, placed in self.placed.items()}
-        return self.prerankers[name].rank(found, asked, spaces).top(k)
+        spaces = {head: placed.space for head, placed in self.placed.items()}
+        first, width = self.prerankers[name].rank(found.top(self.pool), asked, spaces), found.items.shape[1]
+        items = np.concatenate([first.items, found.items[:, self.pool :]], axis=1)[:, :k]
+        places = np.where(items == UNKNOWN, -np.inf, -np.arange(min(k, width), dtype=np.float32))
+        return padded(items, places, k)
 
 
 def _of_length_1(vectors: np.ndarray) -> Float32[np.ndarray, "queries dim"]:

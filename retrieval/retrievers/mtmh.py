@@ -73,8 +73,9 @@ class MtmhConfig(FamilyConfig):
     """Items' rates of choice, which the trunk and the prerankers read, are taken over each."""
     prerank_days: int = Field(default=2, ge=0)
     """Newest days whose pairs the prerankers learn from before the towers do; 0 keeps the order of the heads."""
-    overfetch: int = Field(default=2, ge=1)
-    """Candidates that each head's preranker chooses from, as a multiple of those it gives."""
+    pool: int = Field(default=1000, ge=1)
+    """A head's first candidates, which its preranker puts in order; what is behind them stays in the head's own. One
+    number however many are asked for, so that a short answer is the beginning of a long one."""
     history_half_life_days: float = Field(default=7.0, gt=0)
     """The age at which an event of an asking user counts half."""
 
@@ -121,7 +122,7 @@ class Mtmh:
             name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads
         }
         config = self.config
-        return JoinedHeads(placed, prerankers, config.alpha, config.overfetch, config.history_half_life_days, self)
+        return JoinedHeads(placed, prerankers, config.alpha, config.pool, config.history_half_life_days, self)
 
     def state(self) -> State:
         return self.fitted

@@ -47,7 +47,7 @@ def measured(split: Split, config: TwoTowerConfig, seed: int) -> tuple[np.ndarra
 
 
 @pytest.mark.skipif(missing(GROCERIES, None) is not None, reason=str(missing(GROCERIES, None)))
-def test_mixed_negatives_and_log_q_are_in_the_published_order() -> None:
+def test_mixed_negatives_with_log_q_are_best_and_the_wrong_sign_is_worst() -> None:
     recalls: dict[str, list[np.ndarray]] = {name: [] for name in WAYS}
     breadths: dict[str, list[float]] = {name: [] for name in WAYS}
     for split in splits():

@@ -10,6 +10,7 @@ from retrieval.errors import ModelError
 from retrieval.head_health import greatest_cka, greatest_overlap, overlap
 from retrieval.index import ExactIndex
 from retrieval.item_quality import ItemHoldout, ItemJudge
+from retrieval.preranking import Preranker
 from retrieval.queries import ask, ask_about
 from retrieval.retrievers.heads import JoinedHeads
 from retrieval.retrievers.indexed import embed, join
@@ -92,6 +93,20 @@ def test_no_answer_is_given_twice_nor_the_item_itself(both: JoinedHeads, dataset
         assert len(known) == len(set(known)) and item not in known
 
 
+@pytest.mark.parametrize("head", ["engagement", "relevance", "merged"])
+def test_a_short_answer_is_the_beginning_of_a_long_one_and_none_is_too_long(
+    both: JoinedHeads, dataset: Dataset, head: str
+) -> None:
+    rates = np.array([1.0, 0.0, 0.5])
+    asking = replace(both, pool=20, prerankers=dict.fromkeys(both.heads, Preranker(rates)))
+    items = np.arange(len(dataset.catalogue))
+    short, long = (asking.similar(items, ask_about(dataset, items), k, head=head).items for k in (5, 200))
+    assert long.shape == (len(items), 200)
+    np.testing.assert_array_equal(short, long[:, :5])
+    plain = both.similar(items, ask_about(dataset, items), 200, head=head).items
+    assert (short != plain[:, :5]).any(), "the prerankers change something"
+
+
 def test_heads_that_learn_different_things_stay_apart(both: JoinedHeads, dataset: Dataset) -> None:
     items = np.arange(len(dataset.catalogue))
     queries = ask_about(dataset, items)
@@ -158,6 +173,8 @@ def test_a_warm_start_goes_on_from_what_was_learnt(both: JoinedHeads, dataset: D
     assert again.fitted.facts["warm"] is True
     one, other = (fitted.embed_heads(dataset)["engagement"].targets for fitted in (first, again))
     assert np.einsum("id,id->i", one, other).mean() > 0.75
+    held = first.fitted.facts["day"]
+    assert held == dataset.day and not again.fitted.arrays["preranker.engagement"].any(), "no day was new to it"
     other_make = MtmhConfig(dim=8, batch_size=1024).fit(dataset, seed=SEED, warm=first.state())
     assert other_make.fitted.facts["warm"] is False
 
