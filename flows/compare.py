@@ -86,7 +86,7 @@ def _walk(nights: Sequence[Night], experiment: Experiment, logs_digest: str) -> 
         prepared = prepare(night, logs_digest)
         encoded = encode(night, prepared)
         model: Ref = train(night, prepared, encoded, experiment.source, warm)
-        asked.append(ask_variant(night, prepared, encoded, model, experiment))
+        asked.append(ask_variant(night, prepared, encoded, model, experiment, logs_digest))
         took, warm = took + Manifest.read(model.path).facts["seconds"], model
     return asked, took / len(nights)
 

@@ -9,23 +9,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from retrieval.plots import RC, WIDTH, Style, styles, svg
-from retrieval.wording import count
 
-RECALL, RELEVANCE = "recall_at_100", "narrow_at_100"
+RECALL = "recall_at_100"
+RELEVANCE = {"narrow_at_100": "answers of all the trigger's topics", "teacher_at_100": "likeness of texts"}
+"""What relevance is read off, and what the axis says: the texts where nothing has a topic."""
 
 
 def front_chart(lines: Sequence[tuple[str, Sequence[dict[str, Any]]]], label: str) -> str:
     """Lines of scores by name; a score is a point with its intervals, told by `label` where it has one.
 
-    A score has `recall_at_100` and `narrow_at_100` as {"mean", "low", "high"}, and a text under `said`.
+    A score has `recall_at_100`, `narrow_at_100`, `teacher_at_100` as {"mean", "low", "high"}, and a text under `said`.
     """
     looks = styles(name for name, _ in lines)
+    has_topics = any(score["narrow_at_100"]["mean"] > 0 for _, scores in lines for score in scores)
+    metric = "narrow_at_100" if has_topics or not lines else "teacher_at_100"
     with matplotlib.rc_context(RC | {"svg.hashsalt": label}):
         figure = Figure(figsize=(WIDTH, 3.6 + 0.22 * ((len(lines) + 1) // 2)), layout="constrained")
         axes = figure.add_subplot()
         for name, scores in lines:
-            _line(axes, name, scores, looks[name])
-        axes.set_xlabel("answers of all the trigger's topics")
+            _line(axes, name, scores, looks[name], metric)
+        axes.set_xlabel(RELEVANCE[metric])
         axes.set_ylabel("recall@100")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5))
@@ -36,11 +39,11 @@ def front_chart(lines: Sequence[tuple[str, Sequence[dict[str, Any]]]], label: st
         return svg(figure, label)
 
 
-def _line(axes: Axes, name: str, scores: Sequence[dict[str, Any]], look: Style) -> None:
-    xs, ys = ([score[metric]["mean"] for score in scores] for metric in (RELEVANCE, RECALL))
+def _line(axes: Axes, name: str, scores: Sequence[dict[str, Any]], look: Style, metric: str) -> None:
+    xs, ys = ([score[of]["mean"] for score in scores] for of in (metric, RECALL))
     axes.plot(xs, ys, color=look.colour, marker=look.marker, linestyle=look.line, linewidth=1.4, label=name)
     for number, (x, y, score) in enumerate(zip(xs, ys, scores, strict=True)):
-        relevance, recall = score[RELEVANCE], score[RECALL]
+        relevance, recall = score[metric], score[RECALL]
         axes.plot([relevance["low"], relevance["high"]], [y, y], color=look.colour, linewidth=0.8, alpha=0.6)
         axes.plot([x, x], [recall["low"], recall["high"]], color=look.colour, linewidth=0.8, alpha=0.6)
         if score.get("said"):
@@ -54,6 +57,6 @@ def lines_of(scores: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str,
     for score in scores:
         name, said = " ".join(filter(None, [score["source"], score["head"]])), ""
         if score["alpha"] is not None:
-            said = f"α {count(int(score['alpha']))}"
+            said = f"α {score['alpha']:g}"
         lines.setdefault(name, []).append(score | {"said": said})
     return list(lines.items())

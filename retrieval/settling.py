@@ -34,8 +34,10 @@ class Settling:
 def curves_of(nights: Sequence[Positions], chosen: np.ndarray, settled_days: int, least_nights: int) -> list[Curve]:
     """The cohorts of one lineage that were met on their first night, that many nights ago or more."""
     turns = [aligned(before, after, settled_days, seed=0) for before, after in pairwise(nights)]
-    assert all(turn is not None for turn in turns), "an experiment's nights have established items"
-    lineage = Lineage(tuple(nights), tuple(turn for turn in turns if turn is not None))
+    known = tuple(turn for turn in turns if turn is not None)
+    if len(known) < len(turns):
+        return []  # too few established items to lay the nights over each other
+    lineage = Lineage(tuple(nights), known)
     found = follow(lineage, chosen, settled_days)
     return [curve for curve in found if curve.n_nights >= least_nights and curve.n_items >= FEWEST]
 

@@ -50,7 +50,7 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     if warm is not None:
         carry_over(model, vocabularies_of(dataset), warm, rows_of)
     trainer = Trainer(model, dataset, config, np.random.default_rng(seed))
-    days = _days(dataset, trainer, config.warm_days if warm is not None else config.train_days)
+    days = _days(dataset, trainer, warm)
     n_epochs, scale = (1, config.warm_scale) if warm is not None else (config.epochs, 1.0)
     held = _unlearnt(days, config.prerank_days, warm)
     first, last = days[: len(days) - held], days[len(days) - held :]
@@ -66,8 +66,8 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
 
 def _unlearnt(days: list[int], most: int, warm: State | None) -> int:
     """How many of the last days the prerankers may learn from: none that a former model has learnt already."""
-    learnt_to = days[0] if warm is None else int(str(warm.facts["day"]))
-    return min(most, len(days) - 1, sum(day >= learnt_to for day in days))
+    learnt_to = 0 if warm is None else int(str(warm.facts["day"]))
+    return max(0, min(most, len(days) - 1, sum(day >= learnt_to for day in days)))
 
 
 def sizes_of(dataset: Dataset, config: MtmhConfig) -> Sizes:
@@ -83,16 +83,20 @@ def sizes_of(dataset: Dataset, config: MtmhConfig) -> Sizes:
     )
 
 
-def _days(dataset: Dataset, trainer: "Trainer", n_days: int) -> list[int]:
-    positives = trainer.batches.together.positives
-    first = max(dataset.day - n_days, int(positives.times.min(initial=dataset.day * DAY) // DAY))
-    if not len(trainer.batches.together.events_of(first, dataset.day)):
-        raise ModelError(
-            f"nobody chose two items within {trainer.config.window_days:g} days from {day_of(first)} to "
-            f"{day_of(dataset.day)}: there are no pairs to learn from. Land more days, raise window_days or "
-            f"train_days, or leave the source out of the recipe."
-        )
-    return list(range(first, dataset.day))
+def _days(dataset: Dataset, trainer: "Trainer", warm: State | None) -> list[int]:
+    """The days to learn; none where a former model stands and the newest ones have no pairs."""
+    together, config = trainer.batches.together, trainer.config
+    n_days = config.train_days if warm is None else config.warm_days
+    first = max(dataset.day - n_days, int(together.positives.times.min(initial=dataset.day * DAY) // DAY))
+    if len(together.events_of(first, dataset.day)):
+        return list(range(first, dataset.day))
+    if warm is not None:
+        return []
+    raise ModelError(
+        f"nobody chose two items within {config.window_days:g} days from {day_of(first)} to {day_of(dataset.day)}: "
+        f"there are no pairs to learn from. Land more days, raise window_days or train_days, or leave the source out "
+        f"of the recipe."
+    )
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from retrieval.convergence import Positions
 from retrieval.dataset import build_histories, build_people
 from retrieval.domain import Dataset, Histories, State
+from retrieval.errors import RecipeError
 from retrieval.experiment import Experiment
 from retrieval.index import ExactIndex
 from retrieval.item_quality import JUDGED, ItemHoldout, ItemJudge
@@ -36,7 +37,7 @@ HOLDOUT_SEED = 1
 
 
 @stage("ask", minutes=60)
-def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experiment: Experiment) -> Ref:
+def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experiment: Experiment, logs_digest: str) -> Ref:
     """Each trigger's figures for each head of a trained source and each share of their merge, by exact search."""
     recipe, source = night.recipe, experiment.source
     config = recipe.similar
@@ -53,7 +54,11 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
         before, ahead = _around(night, dataset, experiment.ahead_days)
         holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
         judge, answering = ItemJudge(before, holdout, HOLDOUT_SEED), join(fitted, placed)
-        assert isinstance(answering, AnswersByVectors)
+        if not isinstance(answering, AnswersByVectors):
+            raise RecipeError(
+                f"experiment {experiment.name} asks source {source!r} about items, but a {recipe.sources[source].kind} "
+                f"has no vectors. Name a source that has, such as one of kind mtmh or two_tower."
+            )
         names = []
         for (head, alpha), found in answers_of(answering, holdout, config.alphas).items():
             columns = judge.columns(found) | {"fresh_recall_at_100": judge.fresh_recall(found, WEEK)}
@@ -63,7 +68,7 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
         (folder / "ways.json").write_text(json.dumps(names))
         return {"n_triggers": len(holdout), "n_ways": len(names)}
 
-    section = [source, recipe.sources[source].model_dump(), config.model_dump(), experiment.ahead_days]
+    section = [source, recipe.sources[source].model_dump(), config.model_dump(), experiment.ahead_days, logs_digest]
     return night.once("ask", [prepared, encoded, model], section, make).ref
 
 

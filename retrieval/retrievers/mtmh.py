@@ -5,12 +5,12 @@ Source: MTMH, arXiv 2506.06239 (`Optimizing Recall or Relevance?`); hyper-parame
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import onnxruntime as ort
 from jaxtyping import Float32
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from retrieval.domain import Dataset, Ragged, State
 from retrieval.preranking import Preranker
@@ -85,6 +85,12 @@ class MtmhConfig(FamilyConfig):
         if len(set(heads)) < len(heads):
             raise ValueError(f"heads are {list(heads)}: name each once")
         return heads
+
+    @model_validator(mode="after")
+    def _relevance_learns_something(self) -> Self:
+        if "relevance" in self.heads and not (self.engagement_weight or self.relevance_weight):
+            raise ValueError("engagement_weight and relevance_weight are both 0: the relevance head learns nothing")
+        return self
 
     def fit(self, dataset: Dataset, *, seed: int, warm: State | None = None) -> "Mtmh":
         from retrieval.training_mtmh import fit_mtmh  # torch: only where something is trained

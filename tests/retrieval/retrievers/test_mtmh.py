@@ -179,6 +179,17 @@ def test_a_warm_start_goes_on_from_what_was_learnt(both: JoinedHeads, dataset: D
     assert other_make.fitted.facts["warm"] is False
 
 
+def test_a_quiet_span_leaves_a_former_model_as_it_was(both: JoinedHeads, dataset: Dataset) -> None:
+    first = both.fitted
+    assert isinstance(first, Mtmh)
+    later = replace(dataset, day=dataset.day + 90)
+    again = CONFIG.fit(later, seed=SEED, warm=first.state())
+    assert again.fitted.facts["n_steps"] == 0
+    np.testing.assert_array_equal(
+        again.fitted.arrays["tables.0.item.weight"], first.fitted.arrays["tables.0.item.weight"]
+    )
+
+
 def test_prerankers_learn_from_days_that_the_towers_have_not_seen(dataset: Dataset) -> None:
     fitted = QUICK.model_copy(update={"prerank_days": 3, "window_days": 5.0}).fit(dataset, seed=SEED)
     weights = {head: fitted.fitted.arrays[f"preranker.{head}"] for head in fitted.heads}
@@ -191,5 +202,7 @@ def test_what_cannot_be_learnt_from_is_told_with_the_cure(dataset: Dataset) -> N
         CONFIG.fit(replace(dataset, histories=dataset.histories.last(1)), seed=SEED)
     with pytest.raises(ModelError, match="Encode the texts"):
         CONFIG.fit(replace(dataset, text_vectors=None), seed=SEED)
+    with pytest.raises(ValueError, match="learns nothing"):
+        MtmhConfig(engagement_weight=0.0, relevance_weight=0.0)
     with pytest.raises(ValueError, match="name each once"):
         MtmhConfig(heads=("engagement", "engagement"))
