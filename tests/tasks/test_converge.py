@@ -17,7 +17,7 @@ from storage.convergence import History
 from tasks.alert import RUNBOOK, UNSETTLED
 from tasks.converge import read_convergence
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.slow]
 RECIPE = """
 [sources.als]
 kind = "als"

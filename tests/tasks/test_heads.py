@@ -99,6 +99,7 @@ def test_a_night_with_heads_is_measured_served_and_written_ahead(place: Place) -
         assert [item["item_id"] for item in json.loads(found.stdout)["items"]] == alone.ids[0]
 
 
+@pytest.mark.slow
 def test_variants_are_compared_on_the_same_items_and_what_is_done_is_not_done_again(
     place: Place, tmp_path: Path
 ) -> None:

@@ -43,6 +43,8 @@ def passed(reading: Reading, config: AcceptanceConfig = AcceptanceConfig()) -> b
         ("event_ratio", (1.0,), (0.2,)),
         ("vanished", (0.0,), (0.3,)),
         ("unknown_names", (0,), (1,)),
+        ("head_overlap", (0.0, 0.9), (0.95,)),
+        ("head_cka", (0.5, 0.98), (0.99,)),
         ("bytes_ratio", (1.0,), (0.4, 4.0)),
         ("missing_ids", (0,), (1,)),
         ("index_recall", (0.99, 1.0), (0.98,)),

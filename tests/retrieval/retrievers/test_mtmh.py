@@ -138,6 +138,7 @@ def test_an_item_nobody_chose_is_placed_by_what_it_says(dataset: Dataset) -> Non
     assert (WORLD.topic_of[found.items[0]] == WORLD.topic_of[target]).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_towers_apart_place_an_item_twice(dataset: Dataset) -> None:
     fitted = CONFIG.model_copy(update={"towers": "apart"}).fit(dataset, seed=SEED)
     spaces = fitted.embed_heads(dataset)

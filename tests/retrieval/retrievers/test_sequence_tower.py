@@ -118,6 +118,7 @@ def test_a_question_is_answered_as_the_tower_was_trained(dataset: Dataset) -> No
         np.testing.assert_allclose(found[user, : config.dim], wanted.numpy(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_learning_goes_on_where_it_stood_whatever_the_rows(dataset: Dataset) -> None:
     fitted = CONFIG.fit(dataset, seed=SEED)
     fewer = CONFIG.model_copy(update={"warm_epochs": 1, "learning_rate": 1e-6})
