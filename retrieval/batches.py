@@ -86,8 +86,7 @@ class Batches:
 
     def trends(self, day: int) -> Trends:
         """How items had been doing when a day began."""
-        catalogue, spans = self.dataset.catalogue, self.config.trend_half_lives_days
-        return Trends.before(self.dataset.histories, len(catalogue), catalogue.first_seen, spans, day)
+        return Trends.of(self.dataset, self.config.trend_half_lives_days, day)
 
     def pairs(self, day: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Users, ascending, and what they chose on a day: those with enough behind them, in steps.

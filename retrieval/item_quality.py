@@ -84,14 +84,10 @@ class ItemJudge:
     holdout: ItemHoldout
     seed: int
 
-    def score(
-        self, source: str, found: Candidates, head: str = "", alpha: float | None = None
-    ) -> tuple[ItemScore, dict[str, Float64[np.ndarray, " triggers"]]]:
-        """The figures of some answers, and each trigger's own, for paired comparisons."""
-        columns = self.columns(found)
-        means = metrics.estimates(columns, generator(self.seed, "bootstrap"))
-        n_targets = len(self.holdout.targets.values)
-        return ItemScore(source, head, alpha, len(self.holdout), n_targets, **means), columns
+    def score(self, source: str, found: Candidates, head: str = "", alpha: float | None = None) -> ItemScore:
+        """The figures of some answers."""
+        means = metrics.estimates(self.columns(found), generator(self.seed, "bootstrap"))
+        return ItemScore(source, head, alpha, len(self.holdout), len(self.holdout.targets.values), **means)
 
     def fresh_recall(self, found: Candidates, ages: range) -> Float64[np.ndarray, " triggers"]:
         """Recall@100 among targets first seen so many days before the day; not a number where a trigger has none."""

@@ -53,8 +53,7 @@ class PairBatches:
 
     def trends(self, day: int) -> Trends:
         """How items had been doing when a day began."""
-        catalogue, spans = self.dataset.catalogue, self.config.trend_half_lives_days
-        return Trends.before(self.dataset.histories, len(catalogue), catalogue.first_seen, spans, day)
+        return Trends.of(self.dataset, self.config.trend_half_lives_days, day)
 
     def of_days(self, days: list[int], n_epochs: int) -> Iterator[PairBatch]:
         """The steps of all days, again and again."""

@@ -3,19 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float64
 from pydantic import Field
 
-from retrieval.dealing import deal
 from retrieval.domain import Candidates
 from retrieval.head_health import greatest_cka, overlap
 from retrieval.item_quality import DEPTH, ItemHoldout, ItemJudge, ItemScore
 from retrieval.progress import advance
+from retrieval.retrievers.heads import merged
 from retrieval.retrievers.protocol import MERGED, AnswersByVectors, Retriever
 from retrieval.rules import FrozenModel
-
-Columns = dict[str, Float64[np.ndarray, " triggers"]]
 
 
 class SimilarConfig(FrozenModel):
@@ -53,41 +49,26 @@ class Similar:
 
 def measure(
     sources: Mapping[str, Retriever], item_to_item: frozenset[str], judge: ItemJudge, config: SimilarConfig
-) -> tuple[Similar, dict[str, Columns]]:
-    """The figures of all sources that answer about items, and each trigger's own, by `name_of` of the score.
-
-    `item_to_item` names the sources without vectors that do.
-    """
-    scores, columns, heads = list[ItemScore](), dict[str, Columns](), list[HeadHealth]()
-
-    def note(source: str, found: Candidates, head: str = "", alpha: float | None = None) -> None:
-        score, own = judge.score(source, found, head, alpha)
-        scores.append(score)
-        columns[name_of(source, head, alpha)] = own
-
+) -> Similar:
+    """The figures of all sources that answer about items; `item_to_item` names those that do without vectors."""
+    scores, heads = list[ItemScore](), list[HeadHealth]()
     for number, (name, source) in enumerate(sources.items()):
         advance("measure what is alike", number, len(sources))
         if not len(judge.holdout):
             break
         if isinstance(source, AnswersByVectors):
             found = answers_of(source, judge.holdout, config.alphas)
-            for (head, alpha), answers in found.items():
-                note(name, answers, head, alpha)
+            scores += [judge.score(name, answers, *way) for way, answers in found.items()]
             if len(source.spaces()) > 1:
                 heads.append(_health(name, source, found))
         elif name in item_to_item:
-            note(name, source.retrieve(judge.holdout.queries, DEPTH))
-    return Similar(len(judge.holdout), tuple(scores), tuple(heads)), columns
+            scores.append(judge.score(name, source.retrieve(judge.holdout.queries, DEPTH)))
+    return Similar(len(judge.holdout), tuple(scores), tuple(heads))
 
 
 def name_of(source: str, head: str = "", alpha: float | None = None) -> str:
     """What a way to answer is called in tables."""
     return " ".join([source, *([head] if head else []), *([f"α={alpha:g}"] if alpha is not None else [])])
-
-
-def merged(found: Mapping[str, Candidates], alpha: float) -> Candidates:
-    """The heads' answers dealt with this share of the engagement head, in percent."""
-    return deal(found, {head: alpha if head == "engagement" else 100 - alpha for head in found}, DEPTH)
 
 
 def answers_of(
@@ -99,7 +80,7 @@ def answers_of(
     }
     found: dict[tuple[str, float | None], Candidates] = {(head, None): answers for head, answers in by_head.items()}
     if len(by_head) > 1:
-        found |= {(MERGED, alpha): merged(by_head, alpha) for alpha in alphas}
+        found |= {(MERGED, alpha): merged(by_head, alpha, DEPTH) for alpha in alphas}
     return found
 
 

@@ -83,12 +83,11 @@ class Trainer:
         self.descent = Descent(*optimisers)
 
     def fit(self, days: list[int], n_epochs: int, scale: float) -> list[float]:
-        """Days in order, again and again; learning rates rise over the first tenth and fall over the second half."""
+        """Days in order, again and again."""
         n_all, losses = max(n_epochs * len(days), 1), []
         for batch in self.batches.of_days(days, n_epochs):
             advance(f"train {self.config.kind}", round(batch.done * n_all), n_all)
-            rise = min(1.0, 10 * (batch.done + 1 / n_all))
-            self.descent.set_rates(scale * rise * (1 - 1.8 * max(0.0, batch.done - 0.5)))
+            self.descent.rise_and_fall(batch.done, n_all, scale=scale, fall=1.8)
             losses.append(self.step(batch))
         return losses
 

@@ -125,12 +125,11 @@ class Trainer:
         )
 
     def fit(self, days: list[int], n_epochs: int, scale: float) -> None:
-        """Days in order, again and again; learning rates rise over the first tenth and fall over the second half."""
+        """Days in order, again and again."""
         n_all = max(n_epochs * -(-len(days) // self.config.step_days), 1)
         for batch in self.batches.of_days(days, n_epochs):
             advance("train mtmh", round(batch.done * n_all), n_all)
-            rise = min(1.0, 10 * (batch.done + 1 / n_all))
-            self.descent.set_rates(scale * rise * (1 - 1.6 * max(0.0, batch.done - 0.5)))
+            self.descent.rise_and_fall(batch.done, n_all, scale=scale, fall=1.6)
             self.log.losses.append(self.step(batch))
             self.log.n_pairs += len(batch.weights)
 

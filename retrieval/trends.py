@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from retrieval.domain import DAY, Histories
+from retrieval.domain import DAY, Dataset, Histories
 
 FLOOR = 0.003
 """Choices a day added before the logarithm, so that never chosen is far from seldom, not infinitely far."""
@@ -34,6 +34,12 @@ class Trends:
         trends = cls(half_lives, start, counts, first_seen.astype(np.int64), events)
         trends.walk_to(day)
         return trends
+
+    @classmethod
+    def of(cls, dataset: Dataset, half_lives: tuple[float, ...], day: int) -> Self:
+        """Those of a dataset's items."""
+        catalogue = dataset.catalogue
+        return cls.before(dataset.histories, len(catalogue), catalogue.first_seen, half_lives, day)
 
     def walk_to(self, day: int) -> None:
         """Let the days up to, and without, the one given pass."""

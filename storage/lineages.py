@@ -21,7 +21,7 @@ from storage.states import read_state
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class SourceSpace:
     """One matrix of vectors of a source: its only one, or that of one head."""
 
     source: str
@@ -66,19 +66,19 @@ class _Place:
         vectors = np.load(file, mmap_mode="r", allow_pickle=False)
         return Positions.of(self.day, catalogue.ids.ids.to_pylist(), catalogue.first_seen, vectors)
 
-    def key(self, space: Space, by: Followed) -> str:
+    def key(self, space: SourceSpace, by: Followed) -> str:
         return digest_of([space.name, self.day, self.sha256, self.catalogue_digest, by.settled_days, by.seed])
 
 
-def spaces_of(source: str, vectors: Ref) -> list[Space]:
+def spaces_of(source: str, vectors: Ref) -> list[SourceSpace]:
     """Every space whose vectors are in an artifact."""
     paths = (PurePosixPath(entry.path) for entry in Manifest.read(vectors.path).files)
     heads = sorted(path.parent.as_posix() for path in paths if path.name == VECTORS)
-    return [Space(source, "" if head == "." else head) for head in heads]
+    return [SourceSpace(source, "" if head == "." else head) for head in heads]
 
 
 def followed_back(
-    history: History, store: ReleaseStore, space: Space, now: Tonight, parent: Release | None, by: Followed
+    history: History, store: ReleaseStore, space: SourceSpace, now: Tonight, parent: Release | None, by: Followed
 ) -> Lineage:
     """The lineage of this night's space, as far back as a cohort is followed.
 
@@ -106,7 +106,7 @@ def followed_back(
     return history.lineage(former, now.day - by.settled_days)
 
 
-def _of_artifacts(now: Tonight, space: Space) -> _Place:
+def _of_artifacts(now: Tonight, space: SourceSpace) -> _Place:
     file = Path(space.head, VECTORS)
     entries = {entry.path: entry.sha256 for entry in Manifest.read(now.vectors.path).files}
     catalogue = _digest_of_catalogue(Manifest.read(now.prepared.path))
@@ -114,7 +114,7 @@ def _of_artifacts(now: Tonight, space: Space) -> _Place:
     return _Place(now.day, entries[file.as_posix()], catalogue, lambda: paths)
 
 
-def _of_releases(store: ReleaseStore, newest: Release | None, space: Space, first_day: int) -> Iterator[_Place]:
+def _of_releases(store: ReleaseStore, newest: Release | None, space: SourceSpace, first_day: int) -> Iterator[_Place]:
     """A release and those that it came from; one that is torn or has no such space ends the line, not the night."""
     file, release = Path(SOURCES, space.source, space.head, VECTORS), newest
     while release is not None and release.facts["day_number"] >= first_day:

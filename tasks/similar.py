@@ -30,7 +30,7 @@ def similar(night: Night, prepared: Ref, encoded: Ref, sources: Mapping[str, Sou
         holdout = ItemHoldout.of(dataset, read_held_out(prepared), config.window_days, config.max_triggers, recipe.seed)
         fitted = {name: source.restore(recipe, name) for name, source in sources.items()}
         by_history = frozenset(name for name, family in recipe.sources.items() if family.kind in ITEM_TO_ITEM)
-        found, _ = measure(fitted, by_history, ItemJudge(dataset, holdout, recipe.seed), config)
+        found = measure(fitted, by_history, ItemJudge(dataset, holdout, recipe.seed), config)
         (folder / SIMILAR).write_text(json.dumps(asdict(found), indent=1))
         return {"n_triggers": found.n_triggers, "n_ways": len(found.scores)}
 

@@ -18,6 +18,11 @@ class Descent:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
 
+    def rise_and_fall(self, done: float, n_all: int, *, scale: float, fall: float) -> None:
+        """Rates at a share of all work: up over its first tenth, down by half of `fall` over its second half."""
+        rise = min(1.0, 10 * (done + 1 / n_all))
+        self.set_rates(scale * rise * (1 - fall * max(0.0, done - 0.5)))
+
     def step(self, loss: Tensor) -> float:
         """Move every parameter against the loss's gradient; the loss before."""
         for optimiser in self.optimisers:

@@ -33,6 +33,11 @@ def by_head(
     return spaces
 
 
+def merged(found: Mapping[str, Candidates], alpha: float, k: int) -> Candidates:
+    """The heads' answers dealt with this share of the engagement head, in percent."""
+    return deal(found, {name: alpha if name == "engagement" else 100 - alpha for name in found}, k)
+
+
 @dataclass(frozen=True, slots=True)
 class JoinedHeads:
     """Asks every head about the query's own items, preranks each head's candidates apart, deals places by quota."""
@@ -91,10 +96,7 @@ class JoinedHeads:
         asked, has_history = self.asked(queries), np.diff(queries.histories.positives().offsets) > 0
         names = self.heads if head == MERGED else (head,)
         found = {name: self._of_head(name, asked, queries, k, has_history) for name in names}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        shares = {name: alpha if name == "engagement" else 100 - alpha for name in found}
-        return deal(found, shares, k)
+        return merged(found, alpha, k) if len(found) > 1 else found[names[0]]
 
     def _of_head(
         self, name: str, asked: Mapping[str, np.ndarray], queries: Queries, k: int, has_history: np.ndarray

@@ -114,7 +114,7 @@ class Mtmh:
 
     def embed_heads(self, dataset: Dataset) -> dict[str, Space]:
         """Every item of the catalogue, those unknown at training time included, in each head's space."""
-        trends = self._trends(dataset)
+        trends = Trends.of(dataset, self.config.trend_half_lives_days, dataset.day)
         towers = [self._vectors(side, dataset, trends.features()) for side in range(len(self.fitted.graphs))]
         return by_head(towers, self.config.heads, trends.log_rates())
 
@@ -133,22 +133,18 @@ class Mtmh:
     def state(self) -> State:
         return self.fitted
 
-    def _trends(self, dataset: Dataset) -> Trends:
-        catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
-        return Trends.before(dataset.histories, len(catalogue), catalogue.first_seen, spans, dataset.day)
-
-    def _vectors(self, tower: int, dataset: Dataset, dense: np.ndarray) -> Float32[np.ndarray, "items width"]:
+    def _vectors(self, side: int, dataset: Dataset, dense: np.ndarray) -> Float32[np.ndarray, "items width"]:
         parts, n = [], len(dataset.catalogue)
         for start in range(0, n, BATCH):
             part = slice(start, min(start + BATCH, n))
-            parts.append(self._sessions[tower].run(None, self._feed(tower, dataset, dense, part))[0])
+            parts.append(self._sessions[side].run(None, self._feed(side, dataset, dense, part))[0])
         return np.concatenate(parts)
 
-    def _feed(self, tower: int, dataset: Dataset, dense: np.ndarray, part: slice) -> dict[str, np.ndarray]:
+    def _feed(self, side: int, dataset: Dataset, dense: np.ndarray, part: slice) -> dict[str, np.ndarray]:
         assert dataset.text_vectors is not None
         arrays = self.fitted.arrays
-        bag = arrays[f"tables.{tower}.item.weight"][part]
-        bag = bag + self._features.matrix[part] @ arrays[f"tables.{tower}.item_feature.weight"]
+        bag = arrays[f"tables.{side}.item.weight"][part]
+        bag = bag + self._features.matrix[part] @ arrays[f"tables.{side}.item_feature.weight"]
         text = np.asarray(dataset.text_vectors)[dataset.catalogue.text_rows[part]]
         return {"bag": bag.astype(np.float32), "text": text, "dense": dense[part]}
 

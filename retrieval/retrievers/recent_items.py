@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -11,14 +11,14 @@ from retrieval.domain import DAY, Candidates, Dataset, Queries, State
 from retrieval.index import ExactIndex, VectorIndex
 from retrieval.interactions import last_steps, steps_ago
 from retrieval.retrievers.ease import EaseConfig
-from retrieval.retrievers.heads import JoinedHeads
 from retrieval.retrievers.item_knn import ItemKnnConfig
-from retrieval.retrievers.mtmh import Mtmh, MtmhConfig
-from retrieval.retrievers.protocol import FamilyConfig, Retriever
+from retrieval.retrievers.mtmh import MtmhConfig
+from retrieval.retrievers.protocol import AnswersByVectors, FamilyConfig, MultiHead, Retriever
 from retrieval.retrievers.sequential_linear import SequentialLinearConfig
 from retrieval.spaces import Placed, Space
 
 Value = TypeVar("Value")
+Through = TypeVar("Through", bound=Retriever | MultiHead)
 THROUGH = "through."
 """Before the names of the item-to-item family's own state."""
 
@@ -45,50 +45,46 @@ class RecentItemsConfig(FamilyConfig):
     def restore(self, state: State) -> "RecentItems | RecentOfHeads":
         return self._recent(self.through.restore(_inner(state)))
 
-    def _recent(self, through: Retriever | Mtmh) -> "RecentItems | RecentOfHeads":
-        if isinstance(through, Mtmh):
+    def _recent(self, through: Retriever | MultiHead) -> "RecentItems | RecentOfHeads":
+        if isinstance(through, MultiHead):
             return RecentOfHeads(through, self.last, self.decay)
         return RecentItems(through, self.last, self.decay)
 
 
 @dataclass(frozen=True, slots=True)
-class RecentItems:
-    """Asks its family about the newest positives of each query, as if they had just happened."""
+class _Recent(Generic[Through]):
+    """An item-to-item family, and which steps it is asked about."""
 
-    through: Retriever
+    through: Through
     last: int
     decay: float
 
     @property
     def n_items(self) -> int:
         return self.through.n_items
-
-    def retrieve(self, queries: Queries, k: int) -> Candidates:
-        return self.through.retrieve(just_now(queries, self.last, self.decay), k)
 
     def state(self) -> State:
         return _outer(self.through.state())
 
-
-def just_now(queries: Queries, last: int, decay: float) -> Queries:
-    """Histories of their newest steps alone: a second apart, the last just before the day, the earlier the lighter."""
-    recent = last_steps(queries.histories.positives(), last)
-    ago = steps_ago(recent)
-    weights = (recent.weights * decay**ago).astype(np.float32)
-    return replace(queries, histories=replace(recent, weights=weights, times=queries.day * DAY - 1 - ago))
+    def just_now(self, queries: Queries) -> Queries:
+        """Histories of the newest steps alone: a second apart, the last just before the day, earlier ones lighter."""
+        recent = last_steps(queries.histories.positives(), self.last)
+        ago = steps_ago(recent)
+        weights = (recent.weights * self.decay**ago).astype(np.float32)
+        return replace(queries, histories=replace(recent, weights=weights, times=queries.day * DAY - 1 - ago))
 
 
 @dataclass(frozen=True, slots=True)
-class RecentOfHeads:
+class RecentItems(_Recent[Retriever]):
+    """Asks its family about the newest positives of each query, as if they had just happened."""
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates:
+        return self.through.retrieve(self.just_now(queries), k)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentOfHeads(_Recent[MultiHead]):
     """The same through a family with heads, which answers when it has its indexes."""
-
-    through: Mtmh
-    last: int
-    decay: float
-
-    @property
-    def n_items(self) -> int:
-        return self.through.n_items
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -99,26 +95,17 @@ class RecentOfHeads:
 
     def join(self, placed: dict[str, Placed]) -> "RecentByHeads":
         """What answers, of the heads' spaces."""
-        return RecentByHeads(self.through.join(placed), self.last, self.decay)
-
-    def state(self) -> State:
-        return _outer(self.through.state())
+        joined = self.through.join(placed)
+        assert isinstance(joined, AnswersByVectors)
+        return RecentByHeads(joined, self.last, self.decay)
 
 
 @dataclass(frozen=True, slots=True)
-class RecentByHeads:
+class RecentByHeads(_Recent[AnswersByVectors]):
     """What answers of it: histories by their newest steps; what is like an item as the family says."""
 
-    through: JoinedHeads
-    last: int
-    decay: float
-
-    @property
-    def n_items(self) -> int:
-        return self.through.n_items
-
     def retrieve(self, queries: Queries, k: int) -> Candidates:
-        return self.through.retrieve(just_now(queries, self.last, self.decay), k)
+        return self.through.retrieve(self.just_now(queries), k)
 
     def similar(
         self, items: np.ndarray, queries: Queries, k: int, *, alpha: float | None = None, head: str | None = None
@@ -129,16 +116,13 @@ class RecentByHeads:
         return self.through.spaces()
 
     def asked(self, queries: Queries) -> Mapping[str, np.ndarray]:
-        return self.through.asked(just_now(queries, self.last, self.decay))
+        return self.through.asked(self.just_now(queries))
 
     def embedded(self, dataset: Dataset) -> Mapping[str, np.ndarray]:
         return self.through.embedded(dataset)
 
     def exact(self) -> "RecentByHeads":
         return replace(self, through=self.through.exact())
-
-    def state(self) -> State:
-        return _outer(self.through.state())
 
 
 def _outer(inner: State) -> State:

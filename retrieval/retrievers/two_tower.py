@@ -154,8 +154,7 @@ class TwoTower:
     def _trends(self, dataset: Dataset) -> Float32[np.ndarray, "items trends"] | None:
         if not self.config.looks_at("trends"):
             return None
-        catalogue, spans = dataset.catalogue, self.config.trend_half_lives_days
-        return Trends.before(dataset.histories, len(catalogue), catalogue.first_seen, spans, dataset.day).features()
+        return Trends.of(dataset, self.config.trend_half_lives_days, dataset.day).features()
 
     def _feed_of_items(self, dataset: Dataset, trends: np.ndarray | None, part: slice) -> dict[str, np.ndarray]:
         """What the item tower wants of some items."""

@@ -6,7 +6,8 @@ import pytest
 from retrieval.domain import UNKNOWN, Candidates, Dataset, Ragged
 from retrieval.item_quality import ItemHoldout, ItemJudge, narrowest_topics, shared_topics
 from retrieval.queries import ask_about
-from retrieval.similarity import merged, name_of
+from retrieval.retrievers.heads import merged
+from retrieval.similarity import name_of
 from retrieval.synthetic import errands_world
 from retrieval.text import HashedEncoder
 
@@ -89,6 +90,6 @@ def test_figures_are_those_of_counting(dataset: Dataset) -> None:
 
 def test_a_merge_takes_its_share_of_each_head() -> None:
     found = {"engagement": ranking([[1, 2, 3, 4]]), "relevance": ranking([[5, 6, 7, 8]])}
-    assert merged(found, 100.0).items[0, :4].tolist() == [1, 2, 3, 4]
-    assert sorted(merged(found, 50.0).items[0, :4].tolist()) == [1, 2, 5, 6]
+    assert merged(found, 100.0, 8).items[0, :4].tolist() == [1, 2, 3, 4]
+    assert sorted(merged(found, 50.0, 8).items[0, :4].tolist()) == [1, 2, 5, 6]
     assert name_of("mtmh", "merged", 50.0) == "mtmh merged α=50"

@@ -16,7 +16,7 @@ from retrieval.packing import pack
 from retrieval.synthetic import planted_world
 from storage.bundle import CATALOGUE, RELEASE, SOURCES, VECTORS
 from storage.convergence import History
-from storage.lineages import Followed, Space, Tonight, followed_back, spaces_of
+from storage.lineages import Followed, SourceSpace, Tonight, followed_back, spaces_of
 from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.releases import Release, ReleaseStore
@@ -73,7 +73,7 @@ class House:
         return parent
 
     def follow(self, now: Tonight, parent: Release | None, head: str = "relevance") -> Lineage:
-        return followed_back(self.history, self.store, Space("towers", head), now, parent, BY)
+        return followed_back(self.history, self.store, SourceSpace("towers", head), now, parent, BY)
 
     def _catalogue(self, folder: Path, index: int, version: str) -> None:
         write_state(folder / CATALOGUE, pack(build_catalogue(WORLD.catalogue(WORLD.days[index]))))

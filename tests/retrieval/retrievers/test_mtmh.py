@@ -123,9 +123,9 @@ def test_a_head_of_content_alone_is_relevant_and_recalls_little(dataset: Dataset
     alone = answering(content.fit(dataset, seed=SEED), dataset)
     holdout = ItemHoldout.of(dataset, WORLD.held_out(WORLD.days[-1]), 0.01, 100, SEED)
     judge = ItemJudge(dataset, holdout, SEED)
-    found, _ = judge.score("content", alone.similar(holdout.triggers, holdout.queries, K))
+    found = judge.score("content", alone.similar(holdout.triggers, holdout.queries, K))
     engaged = answering(CONFIG.model_copy(update={"heads": ("engagement",)}).fit(dataset, seed=SEED), dataset)
-    wanted, _ = judge.score("engagement", engaged.similar(holdout.triggers, holdout.queries, K))
+    wanted = judge.score("engagement", engaged.similar(holdout.triggers, holdout.queries, K))
     assert found.recall_at_10.high < 0.2 * wanted.recall_at_10.low
     assert found.broad_at_100.low > 2 * wanted.broad_at_100.high
 
