@@ -27,7 +27,6 @@ def compare(
     settings = Settings.given(lake=lake, landing=landing, recipe=asked.recipe)
     settings.read_recipe()  # what is wrong with it is said before a server is started
     from flows.compare import compare_variants
-    from retrieval.comparison_page import HEADS
     from retrieval.experiment import FIGURES
 
     with console.progress_shown(quiet=json):
@@ -35,7 +34,7 @@ def compare(
     if json:
         console.print_json(asdict(result.comparison) | {"page": str(result.page)})
         return
-    shown = [name for name in FIGURES if name != "recall_at_500"]
+    shown = {name: said for name, said in FIGURES.items() if name != "recall_at_500"}
     rows = [(row.name, *(f"{row.figures[name].mean:.4f}" for name in shown)) for row in result.comparison.rows]
-    console.print_table(asked.question, ("way to answer", *(HEADS[name] for name in shown)), rows)
+    console.print_table(asked.question, ("way to answer", *shown.values()), rows)
     console.print_facts({"page": str(result.page)})

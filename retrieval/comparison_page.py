@@ -12,18 +12,6 @@ from retrieval.metrics import Estimate
 from retrieval.pages import environment
 from retrieval.settling import settling_lines
 
-HEADS = {
-    "recall_at_10": "recall@10",
-    "recall_at_100": "recall@100",
-    "recall_at_500": "recall@500",
-    "narrow_at_100": "all topics",
-    "broad_at_100": "a topic",
-    "teacher_at_100": "text",
-    "novelty_at_100": "new topic",
-    "fresh_at_100": "fresh",
-    "fresh_recall_at_100": "fresh recall@100",
-}
-
 
 def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.date) -> str:
     """The page, self-contained."""
@@ -34,17 +22,17 @@ def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.da
             experiment=experiment,
             comparison=comparison,
             day=day.isoformat(),
-            heads=[HEADS[name] for name in FIGURES],
+            heads=list(FIGURES.values()),
             rows=[(row.name, [cell(row, name) for name in FIGURES]) for row in comparison.rows],
             settling_chart=Markup(_settling_chart(comparison)),
-            chart=Markup(front_chart(lines_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
+            chart=Markup(front_chart(front_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
         )
     )
 
 
 def table_of(comparison: Comparison) -> str:
     """The table in Markdown: each figure with its interval, and its change from the baseline."""
-    head = ["", *(HEADS[name] for name in FIGURES)]
+    head = ["", *FIGURES.values()]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {row.name} | {' | '.join(cell(row, name) for name in FIGURES)} |" for row in comparison.rows]
     return "\n".join(lines) + "\n"
@@ -78,7 +66,7 @@ def cell(row: Row, name: str) -> str:
     return f"{said}, {100 * change.mean:+.0f} % [{100 * change.low:+.0f}, {100 * change.high:+.0f}]"
 
 
-def lines_of(comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
+def front_of(comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
     """Each variant's merge as a line over its shares, each other way as a point."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in comparison.rows:

@@ -14,25 +14,33 @@ from jaxtyping import Float64
 from pydantic import Field, ValidationError, field_validator
 
 from retrieval import metrics
+from retrieval.convergence import Curve, Positions
 from retrieval.errors import RecipeError
 from retrieval.metrics import Estimate
 from retrieval.recipe import Recipe
 from retrieval.rules import FrozenModel
 from retrieval.seeds import generator
-from retrieval.settling import Settling
+from retrieval.settling import Settling, curves_of, settling
 
-FIGURES = (
-    "recall_at_10",
-    "recall_at_100",
-    "recall_at_500",
-    "narrow_at_100",
-    "broad_at_100",
-    "teacher_at_100",
-    "novelty_at_100",
-    "fresh_at_100",
-    "fresh_recall_at_100",
-)
-Columns = Mapping[str, Float64[np.ndarray, " triggers"]]
+FIGURES = {
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "recall_at_500": "recall@500",
+    "narrow_at_100": "all topics",
+    "broad_at_100": "a topic",
+    "teacher_at_100": "text",
+    "novelty_at_100": "new topic",
+    "fresh_at_100": "fresh",
+    "fresh_recall_at_100": "fresh recall@100",
+}
+"""What is compared, and what tables call it."""
+BY_AGE = "by_age"
+"""The column of recall among targets of each age, a row an age."""
+AGES = range(8)
+"""Ages in days of targets that count as fresh."""
+FEWEST_NIGHTS = 4
+"""With fewer nights nothing is said of how fresh items settle."""
+Columns = Mapping[str, Float64[np.ndarray, "*ages triggers"]]
 
 
 class Experiment(FrozenModel):
@@ -109,6 +117,22 @@ def _set(plain: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a variant with one seed gave on one night."""
+
+    columns: Mapping[str, Columns]
+    """Each trigger's figures, by way to answer."""
+    positions: Mapping[str, Positions]
+    """Where fresh and some established items were, by head."""
+    seconds: float
+    """Of training."""
+
+
+Walks = Mapping[str, Sequence[Sequence[Answered]]]
+"""By variant and by seed: night after night."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One way to answer, over all seeds and nights."""
 
@@ -119,6 +143,17 @@ class Row:
     """The standard deviation of each figure from seed to seed."""
     change: dict[str, Estimate]
     """The paired difference from the baseline, as a share of the baseline's mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeRecall:
+    """Recall@100 among targets of one age."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    """Triggers that have such a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,37 +169,73 @@ class Comparison:
     """Of training, the mean over seeds and nights of each variant."""
     settling: dict[str, Settling]
     """By variant and head: how soon fresh items are where they stay; nothing where the nights are few."""
+    fresh_by_age: dict[str, list[AgeRecall]]
+    """By row, a figure a day of age."""
 
 
-def compare(
-    experiment: Experiment,
-    found: Mapping[str, Sequence[Columns]],
-    seconds: Mapping[str, float],
-    settled: Mapping[str, Settling],
-) -> Comparison:
-    """The rows of an experiment from each way's columns, one entry a seed with all nights' triggers in one order.
+def compare(experiment: Experiment, walks: Walks, settled_days: int) -> Comparison:
+    """The rows of an experiment: all nights' triggers in one order, the same for every way and seed.
 
     Raises:
         RecipeError: when the baseline is not among the ways.
     """
+    found = _by_way(walks)
     if experiment.baseline not in found:
         raise RecipeError(
             f"experiment {experiment.name} compares with {experiment.baseline!r}, but there are {', '.join(found)}."
         )
     shown = [name for name in found if not experiment.ways or name.endswith(experiment.ways)]
     names = list(dict.fromkeys([experiment.baseline, *shown]))
-    means = {name: {f: np.mean([of[f] for of in found[name]], axis=0) for f in FIGURES} for name in names}
+    means = {name: {f: np.mean([of[f] for of in found[name]], axis=0) for f in (*FIGURES, BY_AGE)} for name in names}
     base = means[experiment.baseline]
-    rows = tuple(_row(name, means[name], base, found[name], experiment) for name in names)
-    n_triggers = len(base[FIGURES[0]])
     return Comparison(
-        experiment.name, len(experiment.seeds), experiment.nights, n_triggers, rows, dict(seconds), dict(settled)
+        experiment=experiment.name,
+        n_seeds=len(experiment.seeds),
+        n_nights=experiment.nights,
+        n_triggers=base[BY_AGE].shape[1],
+        rows=tuple(_row(name, means[name], base, found[name], experiment) for name in names),
+        seconds={name: float(np.mean([night.seconds for s in seeds for night in s])) for name, seeds in walks.items()},
+        settling=_settled(experiment, walks, settled_days),
+        fresh_by_age={name: [_at_age(ages) for ages in means[name][BY_AGE]] for name in names},
     )
+
+
+def _by_way(walks: Walks) -> dict[str, list[Columns]]:
+    """By variant and way, a seed after the other: all nights' triggers in one row."""
+    found: dict[str, list[Columns]] = {}
+    for variant, seeds in walks.items():
+        for nights in seeds:
+            for way in nights[0].columns:
+                joined = {
+                    f: np.concatenate([night.columns[way][f] for night in nights], axis=-1) for f in (*FIGURES, BY_AGE)
+                }
+                found.setdefault(f"{variant} {way}".strip(), []).append(joined)
+    return found
+
+
+def _settled(experiment: Experiment, walks: Walks, settled_days: int) -> dict[str, Settling]:
+    """By variant and head, over all seeds: the cohorts that were followed for half of the nights or more."""
+    if experiment.nights < FEWEST_NIGHTS:
+        return {}
+    least, cohorts = experiment.nights // 2, dict[str, list[Curve]]()
+    for variant, seeds in walks.items():
+        for nights in seeds:
+            for head in nights[0].positions:
+                lineage = [night.positions[head] for night in nights]
+                curves = curves_of(lineage, lineage[-1].ids, settled_days, least)  # all items count as chosen
+                cohorts.setdefault(f"{variant} {head}".strip(), []).extend(curves)
+    found = {name: settling(curves, least) for name, curves in cohorts.items()}
+    return {name: way for name, way in found.items() if way is not None}
+
+
+def _at_age(values: Float64[np.ndarray, " triggers"]) -> AgeRecall:
+    found = metrics.estimate(values, generator(1, "age"))
+    return AgeRecall(found.mean, found.low, found.high, int(np.isfinite(values).sum()))
 
 
 def _row(name: str, own: Columns, base: Columns, by_seed: Sequence[Columns], experiment: Experiment) -> Row:
     rng = generator(experiment.seeds[0], "experiment")
-    figures = metrics.estimates(dict(own), rng)
+    figures = metrics.estimates({f: own[f] for f in FIGURES}, rng)
     change = {f: found for f in FIGURES if (found := _change(own[f], base[f], rng)) is not None}
     spread = {f: float(np.std([np.nanmean(of[f]) for of in by_seed])) for f in change}
     return Row(name, figures, spread, change)

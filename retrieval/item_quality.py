@@ -98,6 +98,12 @@ class ItemJudge:
         reached = places < min(JUDGED, found.items.shape[1])  # the width stands for not found
         return metrics.recall_among(reached, kept, targets)
 
+    def columns_with_age(self, found: Candidates, ages: range) -> dict[str, np.ndarray]:
+        """The same figures with recall among fresh targets: of all these ages, and in `by_age` a row an age."""
+        each = [self.fresh_recall(found.top(JUDGED), range(age, age + 1)) for age in ages]
+        fresh = {"fresh_recall_at_100": self.fresh_recall(found, ages), "by_age": np.stack(each)}
+        return self.columns(found) | fresh
+
     def columns(self, found: Candidates) -> dict[str, Float64[np.ndarray, " triggers"]]:
         """Every trigger's figures, by the names of the score's fields."""
         holdout, catalogue = self.holdout, self.dataset.catalogue

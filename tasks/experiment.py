@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,22 @@ from retrieval.convergence import Positions
 from retrieval.dataset import build_histories, build_people
 from retrieval.domain import Dataset, Histories, State
 from retrieval.errors import RecipeError
-from retrieval.experiment import Experiment
+from retrieval.experiment import AGES, Answered, Experiment
 from retrieval.index import ExactIndex
-from retrieval.item_quality import JUDGED, ItemHoldout, ItemJudge
+from retrieval.item_quality import ItemHoldout, ItemJudge
 from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.protocol import AnswersByVectors
 from retrieval.similarity import answers_of, name_of
-from retrieval.spaces import Placed
+from retrieval.spaces import Placed, Space
 from storage.logs import open_logs
+from storage.manifest import Manifest
 from storage.refs import Ref
 from storage.states import read_state, write_state
 from tasks.encode import read_text_vectors
 from tasks.prepare import read_dataset
 from tasks.run import Night, stage
 
-WEEK = range(0, 8)
-"""Ages in days of targets that count as fresh."""
 POSITIONS = "positions"
-SETTLED_DAYS = 14
-"""Days after which an item counts as established."""
 HOLDOUT_SEED = 1
 """Every seed of every variant is asked about the same items."""
 
@@ -40,16 +38,13 @@ HOLDOUT_SEED = 1
 def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experiment: Experiment, logs_digest: str) -> Ref:
     """Each trigger's figures for each head of a trained source and each share of their merge, by exact search."""
     recipe, source = night.recipe, experiment.source
-    config = recipe.similar
+    config, settled_days = recipe.similar, recipe.convergence.settled_days
 
     def make(folder: Path) -> dict[str, Any]:
         dataset = replace(read_dataset(prepared, night.day), text_vectors=read_text_vectors(encoded))
         fitted = recipe.sources[source].restore(read_state(model.path))
-        ids = dataset.catalogue.ids.ids.to_pylist()
         spaces = embed(fitted, dataset)
-        for head, space in spaces.items():
-            seen = Positions.of(dataset.day, ids, dataset.catalogue.first_seen, space.targets)
-            write_state(folder / POSITIONS / head, _packed(seen.worth_keeping(SETTLED_DAYS, HOLDOUT_SEED)))
+        _keep_positions(folder / POSITIONS, dataset, spaces, settled_days)
         placed = {head: Placed(ExactIndex(s.targets), s) for head, s in spaces.items()}
         before, ahead = _around(night, dataset, experiment.ahead_days)
         holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
@@ -61,30 +56,30 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
             )
         names = []
         for (head, alpha), found in answers_of(answering, holdout, config.alphas).items():
-            columns = judge.columns(found) | {"fresh_recall_at_100": judge.fresh_recall(found, WEEK)}
-            by_age = np.stack([judge.fresh_recall(found.top(JUDGED), range(age, age + 1)) for age in WEEK])
             names.append(name_of("", head, alpha).strip())
-            write_state(folder / str(len(names)), State(arrays={"by_age": by_age} | columns))
+            write_state(folder / str(len(names)), State(arrays=judge.columns_with_age(found, AGES)))
         (folder / "ways.json").write_text(json.dumps(names))
         return {"n_triggers": len(holdout), "n_ways": len(names)}
 
-    section = [source, recipe.sources[source].model_dump(), config.model_dump(), experiment.ahead_days, logs_digest]
+    how = [config.model_dump(), experiment.ahead_days, settled_days, logs_digest]
+    section = [source, recipe.sources[source].model_dump(), *how]
     return night.once("ask", [prepared, encoded, model], section, make).ref
 
 
-def read_asked(asked: Ref) -> dict[str, dict[str, np.ndarray]]:
-    """Each way's columns."""
+def read_answered(asked: Ref, model: Ref) -> Answered:
+    """What a variant gave on a night, and what its training took."""
     names = json.loads((asked.path / "ways.json").read_text())
-    return {name: read_state(asked.path / str(number)).arrays for number, name in enumerate(names, start=1)}
+    columns = {name: read_state(asked.path / str(number)).arrays for number, name in enumerate(names, start=1)}
+    heads = sorted(folder for folder in (asked.path / POSITIONS).iterdir() if folder.is_dir())
+    positions = {folder.name: _unpacked(read_state(folder)) for folder in heads}
+    return Answered(columns, positions, Manifest.read(model.path).facts["seconds"])
 
 
-def read_positions(asked: Ref) -> dict[str, Positions]:
-    """Where fresh and some established items were on a night, head by head."""
-    return {
-        folder.name: _unpacked(read_state(folder))
-        for folder in sorted((asked.path / POSITIONS).iterdir())
-        if folder.is_dir()
-    }
+def _keep_positions(folder: Path, dataset: Dataset, spaces: Mapping[str, Space], settled_days: int) -> None:
+    ids, first_seen = dataset.catalogue.ids.ids.to_pylist(), dataset.catalogue.first_seen
+    for head, space in spaces.items():
+        seen = Positions.of(dataset.day, ids, first_seen, space.targets)
+        write_state(folder / head, _packed(seen.worth_keeping(settled_days, HOLDOUT_SEED)))
 
 
 def _packed(found: Positions) -> State:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from retrieval.comparison_page import cell, lines_of, table_of
+from retrieval.comparison_page import cell, front_of, table_of
 from retrieval.errors import RecipeError
-from retrieval.experiment import FIGURES, Columns, Experiment, compare
+from retrieval.experiment import BY_AGE, FIGURES, Answered, Columns, Experiment, Walks, compare
 from retrieval.recipe import Recipe
 
 EXPERIMENT = Experiment(
@@ -31,7 +31,20 @@ BASE = Recipe.model_validate(
 def columns(recall: list[float]) -> Columns:
     """Every figure the same, but for fresh recall, which only the first trigger has."""
     fresh = [recall[0]] + [float("nan")] * (len(recall) - 1)
-    return {name: np.array(fresh if name == "fresh_recall_at_100" else recall) for name in FIGURES}
+    figures = {name: np.array(fresh if name == "fresh_recall_at_100" else recall) for name in FIGURES}
+    return figures | {BY_AGE: np.array([fresh] * 8)}
+
+
+def walks_of(found: dict[str, list[Columns]]) -> Walks:
+    """One night a seed, of ways called `variant way`."""
+    walks: dict[str, list[list[Answered]]] = {}
+    for variant in dict.fromkeys(name.partition(" ")[0] for name in found):
+        ways = {name.partition(" ")[2]: seeds for name, seeds in found.items() if name.startswith(f"{variant} ")}
+        n_seeds = len(next(iter(ways.values())))
+        walks[variant] = [
+            [Answered({way: seeds[seed] for way, seeds in ways.items()}, {}, 1.0)] for seed in range(n_seeds)
+        ]
+    return walks
 
 
 def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() -> None:
@@ -40,7 +53,7 @@ def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() ->
         "two merged α=50": [columns([0.2, 0.6]), columns([0.6, 1.0])],
         "two merged α=0": [columns([0.0, 0.0]), columns([0.0, 0.0])],
     }
-    comparison = compare(EXPERIMENT, found, {"one": 1.0}, {})
+    comparison = compare(EXPERIMENT, walks_of(found), 14)
     assert [row.name for row in comparison.rows] == ["one engagement", "two merged α=50"]
     one, two = comparison.rows
     assert one.figures["recall_at_100"].mean == pytest.approx(0.3)
@@ -48,8 +61,10 @@ def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() ->
     assert two.figures["fresh_recall_at_100"].mean == pytest.approx(0.4)
     assert one.spread["recall_at_100"] == pytest.approx(0.1)
     assert "+100 % [+100, +100]" in cell(two, "recall_at_100")
+    assert comparison.seconds == {"one": 1.0, "two": 1.0}
+    assert [found.n for found in comparison.fresh_by_age["two merged α=50"]] == [1] * 8
     assert table_of(comparison).count("\n") == 4
-    assert [(name, [score["said"] for score in scores]) for name, scores in lines_of(comparison)] == [
+    assert [(name, [score["said"] for score in scores]) for name, scores in front_of(comparison)] == [
         ("one engagement", [""]),
         ("two merged", ["α 50"]),
     ]
@@ -57,7 +72,7 @@ def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() ->
 
 def test_a_baseline_that_is_not_there_is_refused() -> None:
     with pytest.raises(RecipeError, match="compares with 'one engagement', but there are two"):
-        compare(EXPERIMENT, {"two": [columns([0.1])]}, {}, {})
+        compare(EXPERIMENT, walks_of({"two engagement": [columns([0.1])]}), 14)
 
 
 def test_a_variant_is_the_recipe_with_what_differs_and_its_source_alone() -> None:
