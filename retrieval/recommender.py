@@ -106,7 +106,10 @@ class Snapshot:
             raise ValueError(f"alpha is {alpha:g}: give a percentage from 0 to 100")
         heads = (*heads_of(self.sources), MERGED)
         if (head is not None and len(heads) == 1) or (alpha is not None and len(heads) < 3):
-            raise UnknownId(f"no source of release {self.release_id} has several heads. Ask without head and alpha.")
+            raise UnknownId(
+                f"no source of release {self.release_id} has several heads. Ask without head and alpha, or give the "
+                f"recipe a source of kind mtmh, as complete-journey-mtmh has one."
+            )
         if head is not None and head not in heads:
             raise UnknownId(f"head {head!r} is not in release {self.release_id}. Name one of: {', '.join(heads)}.")
         rows = self.dataset.catalogue.ids.rows(item_ids)

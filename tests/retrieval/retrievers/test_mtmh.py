@@ -130,6 +130,7 @@ def test_a_head_of_content_alone_is_relevant_and_recalls_little(dataset: Dataset
     assert found.broad_at_100.low > 2 * wanted.broad_at_100.high
 
 
+@pytest.mark.slow
 def test_an_item_nobody_chose_is_placed_by_what_it_says(dataset: Dataset) -> None:
     history, target = dataset.histories, 7
     without = replace(dataset, histories=history.where(history.items != target))
