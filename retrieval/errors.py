@@ -10,6 +10,7 @@
     ├── HistoryError       the history of fresh items' vectors is busy, missing or damaged
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
+    ├── ServerError        a Prefect server or worker that cannot be started, reached or stopped
     ├── ModelError         a model that cannot be fitted, exported or restored
     └── UnknownId          a user, item, topic, source or day that nobody has heard of
 
@@ -63,6 +64,10 @@ class ArtifactError(LamplighterError):
 
 class ReleaseError(LamplighterError):
     """A release that is missing, torn or may not become current."""
+
+
+class ServerError(LamplighterError):
+    """A Prefect server or worker that cannot be started, reached or stopped."""
 
 
 class ModelError(LamplighterError):
