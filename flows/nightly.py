@@ -9,6 +9,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from flows.approval import decided_by_a_person
+from flows.late import skipped
 from flows.settings import Settings, who_runs
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
@@ -97,9 +98,12 @@ def nightly(
     """Take in a day, retrain, re-embed, rebuild, measure and publish.
 
     Without a day it is the one before the run's scheduled start, so a late run still does its own night. Where the gate
-    holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided.
+    holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided. A run
+    that a schedule made and that starts late may end at once, as the recipe's `[schedule]` says.
     """
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
+    if state := skipped(settings.read_recipe().schedule):
+        return state  # type: ignore[return-value]  # Prefect ends the run with it; only a schedule's run gets here
     return run_night(settings.night(day or day_before_schedule()), promote=promote, approve=approve, ask=ask)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xmlrpc.client
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,8 @@ def end(asked: Iterable[psutil.Process]) -> None:
 
 
 def _signal(process: psutil.Process, how: str) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         getattr(process, how)()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def _own(folder: Path) -> None:

@@ -5,13 +5,15 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import httpx
 
-from flows.deploying import client_of, deploy, next_night
+from flows.deploying import POOL, client_of, deploy, next_night
 from flows.server_settings import ServerSettings
 from flows.settings import Settings
 from flows.supervision import PROGRAMS, Supervisor, end, end_leftovers, processes, runs
@@ -19,6 +21,9 @@ from retrieval.errors import ServerError
 from retrieval.progress import advance
 from storage.durable import write_durable
 from storage.layout import Home
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 SERVER_SECONDS, WORKER_SECONDS, SCHEDULE_SECONDS = 180, 90, 60
 POLL_SECONDS = 0.5
@@ -129,8 +134,11 @@ def down(server: ServerSettings, settings: Settings, *, force: bool, wait: bool)
             f"{_named(api, list(runs(home)))} under way, and would be cut off. `lamplighter down --wait` waits for "
             "its end, --force cuts it off: a night that is run again goes on from its last finished stage."
         )
-    supervisor.stop("worker") if force or not runs(home) else _wait_for_runs(supervisor, api)
-    cut = _cut_off(home, api)
+    with _no_more_runs(api):
+        if wait:
+            _wait_for_runs(home)
+        cut = _cut_off(home, api)
+        supervisor.stop("worker")
     running = tuple(name for name in reversed(PROGRAMS) if known is None or known[name].pid)
     _end_all(supervisor)
     return Down(str(home.root), running, cut)
@@ -186,8 +194,8 @@ def _require_free_port(server: ServerSettings) -> None:
             probe.bind((server.host, server.port))
         except OSError as error:
             raise ServerError(
-                f"port {server.port} of {server.host} cannot be used ({error.strerror}): another program listens there, "
-                "or it is not yours to use. Choose another with --port or LAMPLIGHTER_PORT."
+                f"port {server.port} of {server.host} cannot be used ({error.strerror}): another program listens "
+                "there, or it is not yours to use. Choose another with --port or LAMPLIGHTER_PORT."
             ) from None
 
 
@@ -222,26 +230,31 @@ def _last_words(home: Home, program: str) -> str:
     return f"It said last: {lines[0].strip()[:300]!r}; all of it is in {log}." if lines else f"{log} is empty."
 
 
-def _wait_for_runs(supervisor: Supervisor, api: str) -> None:
-    """Let no more runs begin, wait for those under way, and stop the worker."""
+@contextmanager
+def _no_more_runs(api: str) -> Iterator[None]:
+    """Let no run begin inside the block; a server that does not answer begins none."""
     with client_of(api) as client:
         _pause(client, True)
         try:
-            begun = list(runs(supervisor.home))
-            while left := runs(supervisor.home):
-                advance(f"wait for {len(begun)} under way", len(begun) - len(left), len(begun))
-                time.sleep(2 * POLL_SECONDS)
-            supervisor.stop("worker")
+            yield
         finally:
             _pause(client, False)
 
 
-def _pause(client: Any, paused: bool) -> None:
+def _pause(client: "SyncPrefectClient", paused: bool) -> None:
     from prefect.client.schemas.actions import WorkPoolUpdate
+    from prefect.exceptions import ObjectNotFound
 
-    from flows.deploying import POOL
+    with suppress(httpx.HTTPError, ObjectNotFound):
+        client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
 
-    client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
+
+def _wait_for_runs(home: Home) -> None:
+    begun = left = len(runs(home))
+    while left:
+        advance("wait for what is under way", max(0, begun - left), begun)
+        time.sleep(2 * POLL_SECONDS)
+        left = len(runs(home))
 
 
 def _cut_off(home: Home, api: str) -> tuple[str, ...]:
@@ -254,25 +267,17 @@ def _cut_off(home: Home, api: str) -> tuple[str, ...]:
 
 
 def _tell_crashed(api: str, run: str) -> None:
-    from uuid import UUID
-
     from prefect.states import Crashed
 
-    try:
-        with client_of(api) as client:
-            state = client.read_flow_run(UUID(run)).state
-            if state is None or not state.is_final():
-                client.set_flow_run_state(
-                    UUID(run), Crashed(message="Cut off by `lamplighter down --force`."), force=True
-                )
-    except httpx.HTTPError:
-        pass  # the server is gone already: the automation for killed runs marks it when one is there again
+    # A server that is gone already cannot be told; the automation for killed runs does it when one is there again.
+    with suppress(httpx.HTTPError), client_of(api) as client:
+        state = client.read_flow_run(UUID(run)).state
+        if state is None or not state.is_final():
+            client.set_flow_run_state(UUID(run), Crashed(message="Cut off by `lamplighter down --force`."), force=True)
 
 
 def _named(api: str, ids: Sequence[str]) -> str:
     """Runs by their names, or by their ids when the server does not answer."""
-    from uuid import UUID
-
     try:
         with client_of(api) as client:
             names = [client.read_flow_run(UUID(run)).name for run in ids]
