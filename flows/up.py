@@ -129,10 +129,12 @@ def down(server: ServerSettings, settings: Settings, *, force: bool, wait: bool)
     if known is None and not processes(home):
         return Down(str(home.root), (), ())
     api = _recorded(home).get("api", server.api)
-    if runs(home) and not force and not wait:
+    if (under_way := runs(home)) and not force and not wait:
+        named = _names(api, list(under_way))
         raise ServerError(
-            f"{_named(api, list(runs(home)))} under way, and would be cut off. `lamplighter down --wait` waits for "
-            "its end, --force cuts it off: a night that is run again goes on from its last finished stage."
+            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} under way and would be cut off. "
+            "`lamplighter down --wait` waits for the end, --force cuts off: a night that is run again goes on from its "
+            "last finished stage."
         )
     with _no_more_runs(api):
         if wait:
@@ -260,10 +262,11 @@ def _wait_for_runs(home: Home) -> None:
 def _cut_off(home: Home, api: str) -> tuple[str, ...]:
     """End the runs that are under way and tell the server, which would take them for running for ever."""
     left = runs(home)
+    names = _names(api, list(left))
     for run, those in left.items():
         end(those)
         _tell_crashed(api, run)
-    return tuple(left)
+    return names
 
 
 def _tell_crashed(api: str, run: str) -> None:
@@ -276,11 +279,10 @@ def _tell_crashed(api: str, run: str) -> None:
             client.set_flow_run_state(UUID(run), Crashed(message="Cut off by `lamplighter down --force`."), force=True)
 
 
-def _named(api: str, ids: Sequence[str]) -> str:
-    """Runs by their names, or by their ids when the server does not answer."""
+def _names(api: str, ids: Sequence[str]) -> tuple[str, ...]:
+    """What runs are called, or their ids when the server does not answer."""
     try:
         with client_of(api) as client:
-            names = [client.read_flow_run(UUID(run)).name for run in ids]
+            return tuple(sorted(client.read_flow_run(UUID(run)).name for run in ids))
     except httpx.HTTPError:
-        names = list(ids)
-    return f"{', '.join(sorted(names))} {'is' if len(names) == 1 else 'are'}"
+        return tuple(ids)
