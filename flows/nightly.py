@@ -29,6 +29,7 @@ from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import Ingested, ingest
 from tasks.mix import mix, read_mix
+from tasks.parents import incumbent_of, parent_of
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -118,7 +119,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     ingested.require(night.day)
     prepared = prepare(night, ingested.logs_digest)
     encoded = encode(night, prepared)
-    parent = night.store.parent_for(night.day)
+    parent = parent_of(night)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, encoded, sources, parent)
     converged = converge(night, prepared, scored, sources, parent)
@@ -146,7 +147,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
 
 def _judge(night: Night, parts: Parts) -> Judged:
     """Acceptance tests, and the same questions to the candidate and to the live release."""
-    live = parts.incumbent(night)
+    live = incumbent_of(night, parts)
     accepted = accept(night, parts.prepared, parts.encoded, parts.sources, live)
     compared = compare(night, parts.prepared, parts.scored, live)
     return Judged(live.id if live else None, accepted, compared, parts.converged)

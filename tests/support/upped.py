@@ -89,13 +89,15 @@ class Upped:
 
     def schedule_every(self, seconds: float) -> None:
         """Let nights be due every few seconds, and at no other time."""
-        deployment = self.deployment()
-        for entry in self.ask(f"/deployments/{deployment}/schedules", "GET"):
-            self.ask(f"/deployments/{deployment}/schedules/{entry['id']}", "DELETE")
-        anchor = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
-        schedule = {"schedule": {"interval": seconds, "anchor_date": anchor}, "active": True}
-        answer = httpx.post(f"{self.api}/deployments/{deployment}/schedules", json=[schedule], timeout=30)
-        assert answer.is_success, answer.text
+        self._schedule(interval=seconds, anchor_date=dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat())
+
+    def schedule_at_two(self) -> None:
+        """Let nights be due when they are deployed to be; those that are late already stay."""
+        self._schedule(cron="0 2 * * *", timezone="UTC")
+
+    def _schedule(self, **schedule: Any) -> None:
+        entry = {"schedule": schedule, "active": True}
+        self.ask(f"/deployments/{self.deployment()}", "PATCH", schedules=[entry])
 
     def runs(self, *types: str) -> list[dict[str, Any]]:
         """The nights that a schedule made, by the time at which they were due."""
