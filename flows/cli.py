@@ -14,6 +14,7 @@ from flows.cli_compare import compare_app
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
 from flows.cli_releases import releases_app
+from flows.cli_up import up_app
 from flows.options import Day, Json, Lake, Landing, RecipeOption, Releases
 from flows.settings import Settings
 from retrieval.errors import LamplighterError
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(answers_app)
 app.add_typer(compare_app)
+app.add_typer(up_app)
 app.add_typer(logs_app, name="logs")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(releases_app, name="releases")

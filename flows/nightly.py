@@ -9,6 +9,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from flows.approval import decided_by_a_person
+from flows.late import skipped
 from flows.settings import Settings, who_runs
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
@@ -28,6 +29,7 @@ from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import Ingested, ingest
 from tasks.mix import mix, read_mix
+from tasks.parents import incumbent_of, parent_of
 from tasks.prepare import prepare
 from tasks.publish import Parts, publish
 from tasks.report import report
@@ -97,9 +99,12 @@ def nightly(
     """Take in a day, retrain, re-embed, rebuild, measure and publish.
 
     Without a day it is the one before the run's scheduled start, so a late run still does its own night. Where the gate
-    holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided.
+    holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided. A run
+    that a schedule made and that starts late may end at once, as the recipe's `[schedule]` says.
     """
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
+    if state := skipped(settings.read_recipe().schedule):
+        return state  # type: ignore[return-value]  # Prefect ends the run with it; only a schedule's run gets here
     return run_night(settings.night(day or day_before_schedule()), promote=promote, approve=approve, ask=ask)
 
 
@@ -114,7 +119,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     ingested.require(night.day)
     prepared = prepare(night, ingested.logs_digest)
     encoded = encode(night, prepared)
-    parent = night.store.parent_for(night.day)
+    parent = parent_of(night)
     sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
     scored = evaluate(night, prepared, encoded, sources, parent)
     converged = converge(night, prepared, scored, sources, parent)
@@ -142,7 +147,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
 
 def _judge(night: Night, parts: Parts) -> Judged:
     """Acceptance tests, and the same questions to the candidate and to the live release."""
-    live = parts.incumbent(night)
+    live = incumbent_of(night, parts)
     accepted = accept(night, parts.prepared, parts.encoded, parts.sources, live)
     compared = compare(night, parts.prepared, parts.scored, live)
     return Judged(live.id if live else None, accepted, compared, parts.converged)

@@ -10,6 +10,8 @@
     ├── HistoryError       the history of fresh items' vectors is busy, missing or damaged
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
+    │   └── Unreachable    a server of releases that did not answer, or not to the end
+    ├── ServerError        a Prefect server or worker that cannot be started, reached or stopped
     ├── ModelError         a model that cannot be fitted, exported or restored
     └── UnknownId          a user, item, topic, source or day that nobody has heard of
 
@@ -63,6 +65,14 @@ class ArtifactError(LamplighterError):
 
 class ReleaseError(LamplighterError):
     """A release that is missing, torn or may not become current."""
+
+
+class Unreachable(ReleaseError):
+    """A server of releases that did not answer, or not to the end: that passes by itself."""
+
+
+class ServerError(LamplighterError):
+    """A Prefect server or worker that cannot be started, reached or stopped."""
 
 
 class ModelError(LamplighterError):

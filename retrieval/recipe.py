@@ -18,6 +18,7 @@ from retrieval.policies import PolicyConfig
 from retrieval.release_rules import AcceptanceConfig, GateConfig
 from retrieval.retrievers import AnyFamily
 from retrieval.rules import Action, FrozenModel, Rules
+from retrieval.schedule import ScheduleConfig
 from retrieval.similarity import SimilarConfig
 from retrieval.text import TextConfig
 
@@ -98,6 +99,7 @@ class Recipe(FrozenModel):
     gate: GateConfig = GateConfig()
     convergence: ConvergenceConfig = ConvergenceConfig()
     retention: RetentionConfig = RetentionConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     batch: BatchConfig = BatchConfig()
 
     @property

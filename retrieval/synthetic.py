@@ -112,9 +112,10 @@ def planted_world(
     loyalty: float = 0.9,
     events_per_user_day: float = 2.0,
     landings: tuple[int, ...] = (-1,),
+    first_day: dt.date = FIRST_DAY,
     seed: int = 17,
 ) -> World:
-    """A world of `n_days` days from `FIRST_DAY`; `n_fresh` items land on each of the days at `landings`, ascending.
+    """A world of `n_days` days from `first_day`; `n_fresh` items land on each of the days at `landings`, ascending.
 
     Each further group is `minority` times as large as the one before it. A user chooses from the own topic with
     probability `loyalty`, from any other else, and within a topic by a popularity of 1 / rank; every 40th event or so
@@ -123,7 +124,7 @@ def planted_world(
     """
     if not 1 <= n_groups <= len(TOPICS):
         raise ValueError(f"{n_groups} groups, but there are {len(TOPICS)} topics: ask for 1 to {len(TOPICS)}")
-    days = tuple(FIRST_DAY + dt.timedelta(days=index) for index in range(n_days))
+    days = tuple(first_day + dt.timedelta(days=index) for index in range(n_days))
     topic_of = np.arange(n_items) % n_groups
     sizes = minority ** np.arange(n_groups)
     group_of = np.sort(generator(seed, "groups").choice(n_groups, n_users, p=sizes / sizes.sum()))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from retrieval.errors import PartitionError
 from retrieval.schema import CONTRACTS, Kind
+from storage.passing import is_passing
 
 LONGEST_HEADER = 1 << 20
 """Bytes of a CSV file's first line: more are no header, or more columns than anybody means to land."""
@@ -59,6 +60,8 @@ def require_usable(file: LandedFile, filesystem: fsspec.AbstractFileSystem) -> N
             elif file.format == "csv":
                 _require_lines(file, source)
     except (pa.ArrowException, OSError) as error:
+        if is_passing(error):  # nothing is known of the file when it was not brought here
+            raise
         raise refusal(
             file,
             f"is not a whole Parquet file ({_first_line(error)}). It may be cut short or no Parquet: "

@@ -64,7 +64,7 @@ class Ingested:
         )
 
 
-@stage("ingest", minutes=60, retries=2)
+@stage("ingest", minutes=60)
 def ingest(
     lake: Lake,
     landing: str,

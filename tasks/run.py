@@ -12,11 +12,12 @@ from typing import Any, TypeVar, cast
 
 from prefect import task
 
-from retrieval.errors import LamplighterError
+from retrieval.errors import LamplighterError, Unreachable
 from retrieval.progress import advance
 from retrieval.recipe import Recipe
 from storage.artifacts import Artifact, ArtifactStore, Make
 from storage.layout import Lake
+from storage.passing import is_passing
 from storage.refs import Ref, digest_of
 from storage.releases import ReleaseStore
 
@@ -56,8 +57,12 @@ class Night:
         return artifact
 
 
-def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
-    """A Prefect task without result caching: finished artifact folders are what resume rests on."""
+def stage(name: str, *, minutes: float, retries: int = len(RETRY_SECONDS)) -> Callable[[F], F]:
+    """A Prefect task without result caching: finished artifact folders are what resume rests on.
+
+    Every stage may meet the outside, the landing zone or the store of releases, and each may be run again: so what
+    passes by itself is tried again after `RETRY_SECONDS`.
+    """
     made: Any = task(
         name=name,
         task_run_name=name,
@@ -73,8 +78,10 @@ def stage(name: str, *, minutes: float, retries: int = 0) -> Callable[[F], F]:
 def _is_passing(_task: Any, _run: Any, state: Any) -> bool:
     """Only faults of the outside pass by themselves; what data or a recipe caused would only fail again."""
     error = state.result(raise_on_failure=False)
-    lasting = (LamplighterError, NotADirectoryError, FileExistsError, PermissionError, IsADirectoryError)
-    return isinstance(error, OSError) and not isinstance(error, lasting)
+    if isinstance(error, LamplighterError):
+        return isinstance(error, Unreachable)
+    lasting = (NotADirectoryError, FileExistsError, PermissionError, IsADirectoryError)
+    return is_passing(error) or (isinstance(error, OSError) and not isinstance(error, lasting))
 
 
 @functools.cache

@@ -45,7 +45,7 @@ def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:
     (schedule,) = nightly["schedules"]
     assert schedule["timezone"] == "UTC"
     CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
-    assert nightly["concurrency_limit"]["limit"] == 1
+    assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
 
 
 def test_a_backfill_promotes_nothing_unless_asked() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
-from retrieval.errors import ReleaseError
+from retrieval.errors import ReleaseError, Unreachable
+from storage.passing import is_passing
 from storage.releases.places import Conflict
 
 ATTEMPTS = 4
@@ -200,7 +201,8 @@ class Bucket:
         except (OSError, BotoCoreError, ClientError, ConnectionFault) as error:
             if _code(error) in _REFUSED:
                 raise Conflict from error
-            raise ReleaseError(
+            fault = Unreachable if is_passing(error) else ReleaseError
+            raise fault(
                 f"{self.uri} cannot be {how} ({error or type(error).__name__}). What is live there is unchanged; "
                 "mend the connection or the rights, and run the same command again."
             ) from error

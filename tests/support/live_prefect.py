@@ -73,9 +73,7 @@ class LivePrefect:
 @contextmanager
 def live_prefect(home: Path, **variables: str) -> Iterator[LivePrefect]:
     """A server that answers; it ends with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     environment = os.environ | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | variables
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -85,6 +83,13 @@ def live_prefect(home: Path, **variables: str) -> Iterator[LivePrefect]:
             yield LivePrefect(port, environment)
         finally:
             stop(process)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import pytest
 from nights import Nights
+from release_places import moto
 from rows import day_of, item
 
 from retrieval.rules import Rules
 from storage.layout import Lake
+
+__all__ = ["moto"]
 
 
 @pytest.fixture
