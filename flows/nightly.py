@@ -10,6 +10,7 @@ from prefect import flow, runtime
 
 from flows.approval import decided_by_a_person
 from flows.settings import Settings, who_runs
+from flows.watch import told_how_it_ends
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
 from storage.bundle import REPORT
@@ -100,7 +101,11 @@ def nightly(
     holds the release, `approve` makes it live all the same, and `ask` pauses the run until a person has decided.
     """
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
-    return run_night(settings.night(day or day_before_schedule()), promote=promote, approve=approve, ask=ask)
+    night = settings.night(day or day_before_schedule())
+    with told_how_it_ends(night) as checks:
+        result = run_night(night, promote=promote, approve=approve, ask=ask)
+        checks.extend(result.ingested.checks)
+    return result
 
 
 def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool = False) -> NightResult:
