@@ -13,6 +13,7 @@ from pydantic import Field
 from flows.settings import Settings
 from retrieval.errors import LamplighterError, PartitionError
 from storage.incidents import opened_book
+from storage.layout import Lake
 from tasks import tell
 from tasks.watch import OF_A_NIGHT, Tell, Watched, note_outcome
 from tasks.watch import watch as look
@@ -50,18 +51,24 @@ def watch(
         window_days: refused days further behind the newest one are told of no more.
         at: a time to take for now; the clock's if empty.
     """
-    settings, now = Settings.given(lake=lake, releases=releases), at or dt.datetime.now(dt.UTC)
+    settings, clock = Settings.given(lake=lake, releases=releases), dt.datetime.now(dt.UTC)
     place, limits = settings.place, limits_of(expected_by, max_index_hours, min_free_gib, window_days)
-    outcomes = tell.ended_nights(NIGHTLY, _names_of(settings), dt.datetime.now(dt.UTC) - LOOKBACK)
-    found = look(place, settings.store, limits, now, outcomes=outcomes, tell=teller())
+    outcomes = tell.ended_nights(NIGHTLY, _names_of(settings), clock - LOOKBACK)
+    found = look(place, settings.store, limits, at or clock, outcomes=outcomes, tell=teller(), clock=clock)
     for kind, why in found.unseen.items():
         get_run_logger().warning("%s could not be judged: %s", kind, why)
-    with opened_book(place.incidents) as book:
+    _say_watched(place)
+    return found
+
+
+def _say_watched(lake: Lake) -> None:
+    """Leave the heartbeat that the server waits for; it goes by the clock, whatever time was taken for now."""
+    now = dt.datetime.now(dt.UTC)
+    with opened_book(lake.incidents) as book:
         last = dt.datetime.fromisoformat(book.watched) if book.watched else now
         silent = last if now - last > dt.timedelta(minutes=tell.SILENT_MINUTES) else None
-        tell.say_watched(place, now, silent_since=silent)
+        tell.say_watched(lake, now, silent_since=silent)
         book.watched = now.isoformat()
-    return found
 
 
 def limits_of(expected_by: str, max_index_hours: float, min_free_gib: float, window_days: int) -> Limits:

@@ -57,11 +57,12 @@ def watch(
     kinds: Collection[Kind] = KINDS,
     outcomes: Sequence[Outcome] = (),
     tell: Tell | None = None,
+    clock: dt.datetime | None = None,
 ) -> Watched:
     """Judge the lake, write down what has begun and what is over, and tell what nobody was told yet.
 
     `outcomes` are ends of nights that the lake does not know of. Without `tell` nobody is told; the next look that can
-    tell does so.
+    tell does so. `clock` is when it is written down, where `at` is a time that was only taken for now.
     """
     with opened_book(lake.incidents) as book:
         book.since = book.since or at.isoformat()
@@ -70,7 +71,7 @@ def watch(
             if outcome.run not in known:
                 book.note_night(_as_plain(outcome))
         found, unseen = _found(lake, store, limits, at, book, kinds)
-        watched = _written(book, found, [kind for kind in kinds if kind not in unseen], at, unseen)
+        watched = _written(book, found, [kind for kind in kinds if kind not in unseen], clock or at, unseen)
         if tell is not None:
             tell(lake, book.untold())
     return watched

@@ -120,7 +120,7 @@ def _kept_back(found: Candidate) -> Incident:
         severity="block",
         observed=first.observed + also,
         expected=first.expected,
-        meaning=f"{who} release {found.id}, and the live one stands ({first.meaning})",
+        meaning=f"{who} release {found.id}, so it is not live ({first.meaning})",
         cure=f"{first.cure} {cure.format(found.id)}",
         link=found.link,
     )

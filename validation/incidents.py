@@ -93,9 +93,11 @@ def text_of(incident: Incident, opened_at: dt.datetime, resolved_at: dt.datetime
     if resolved_at is not None:
         minutes = int((resolved_at - opened_at).total_seconds() // 60)
         lasted = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-        return f"Resolved after {lasted}: {incident.kind}. {incident.sentence()}"
+        return f"Resolved after {lasted}: {incident.kind} of {incident.day}. {incident.sentence()}"
     link = f" See {incident.link}." if incident.link else ""
-    return f"{incident.kind}: {incident.sentence()} {incident.cure}{link} Runbook: {incident.runbook}."
+    return (
+        f"{incident.kind} of {incident.day}: {incident.sentence()} {incident.cure}{link} Runbook: {incident.runbook}."
+    )
 
 
 def in_order(incidents: Iterable[Incident]) -> list[Incident]:
