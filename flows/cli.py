@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flows import console
+from flows.cli_alerts import alerts_app, watching_app
 from flows.cli_answers import answers_app
 from flows.cli_compare import compare_app
 from flows.cli_logs import logs_app
@@ -26,6 +27,8 @@ app = typer.Typer(
     help="Keeps a recommender's retrieval index fresh and honest, every night.",
 )
 app.add_typer(answers_app)
+app.add_typer(watching_app)
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(compare_app)
 app.add_typer(up_app)
 app.add_typer(logs_app, name="logs")

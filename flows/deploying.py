@@ -1,4 +1,4 @@
-"""What `prefect.yaml` declares, put on a server: the pool of workers, the flows with their schedules."""
+"""What is declared, put on a server: the pool of workers, the flows with their schedules, the automations."""
 
 import datetime as dt
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.automations import deploy_automations
 from retrieval.errors import ServerError
 from retrieval.progress import advance
 
@@ -22,12 +23,13 @@ SECONDS = 300
 
 def deploy(api: str) -> tuple[str, ...]:
     """Put everything that is declared on the server of this address, again if it is there; the deployments' names."""
-    advance(WORK, 0, 2)
+    advance(WORK, 0, 3)
     _make_pool(api)
-    advance(WORK, 1, 2)
+    advance(WORK, 1, 3)
     _deploy_flows(api)
-    # Automations belong here: after the deployments that they react to.
-    advance(WORK, 2, 2)
+    advance(WORK, 2, 3)
+    deploy_automations(api)
+    advance(WORK, 3, 3)
     with client_of(api) as client:
         return tuple(sorted(found.name for found in client.read_deployments() if found.work_pool_name == POOL))
 

@@ -11,6 +11,7 @@ from prefect import flow, runtime
 from flows.approval import decided_by_a_person
 from flows.late import skipped
 from flows.settings import Settings, who_runs
+from flows.watch import told_how_it_ends
 from retrieval.errors import PartitionError
 from retrieval.progress import advance
 from storage.bundle import REPORT
@@ -105,7 +106,11 @@ def nightly(
     settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
     if state := skipped(settings.read_recipe().schedule):
         return state  # type: ignore[return-value]  # Prefect ends the run with it; only a schedule's run gets here
-    return run_night(settings.night(day or day_before_schedule()), promote=promote, approve=approve, ask=ask)
+    night = settings.night(day or day_before_schedule())
+    with told_how_it_ends(night) as checks:
+        result = run_night(night, promote=promote, approve=approve, ask=ask)
+        checks.extend(result.ingested.checks)
+    return result
 
 
 def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool = False) -> NightResult:

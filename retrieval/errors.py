@@ -8,6 +8,8 @@
     ├── LogsError          the event store is busy or missing
     │   └── LogsDamaged    its file is no longer what was written
     ├── HistoryError       the history of fresh items' vectors is busy, missing or damaged
+    ├── IncidentsError     the book of incidents is damaged
+    ├── AlertsError        automations or channels that cannot be used
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
     │   └── Unreachable    a server of releases that did not answer, or not to the end
@@ -57,6 +59,14 @@ class LogsDamaged(LogsError):
 
 class HistoryError(LamplighterError):
     """The history of fresh items' vectors is busy, missing or damaged."""
+
+
+class IncidentsError(LamplighterError):
+    """The book of incidents is damaged."""
+
+
+class AlertsError(LamplighterError):
+    """Automations or channels of alerts that cannot be used."""
 
 
 class ArtifactError(LamplighterError):

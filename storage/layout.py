@@ -58,6 +58,11 @@ class Lake:
         """The home of the Prefect server that `lamplighter up` starts."""
         return self.root / "prefect"
 
+    @property
+    def incidents(self) -> Path:
+        """The book of what is wrong, what was, and how nights ended."""
+        return self.root / "incidents" / "incidents.json"
+
     def quality(self, day: dt.date) -> Path:
         """The page of what landed up to a day."""
         return self.root / "quality" / f"{day.isoformat()}.html"

@@ -26,7 +26,7 @@ def home(place: Place, tmp_path: Path) -> Iterator[Upped]:
 def test_up_starts_server_and_worker_deploys_and_down_leaves_nothing(home: Upped) -> None:
     found = home.up()
     assert not found["already"]
-    assert found["deployments"] == ["backfill", "nightly"]
+    assert found["deployments"] == ["backfill", "nightly", "watch"]
     assert "T02:00:00" in found["next_night"].replace(" ", "T")
     assert found["api"] == home.api
     assert {home.process(name).pid for name in ("server", "worker")} == set(found["processes"].values())
