@@ -11,6 +11,7 @@
     ├── ArtifactError      an artifact folder that is incomplete or does not match its manifest
     ├── ReleaseError       a release that is missing, torn or may not become current
     ├── ModelError         a model that cannot be fitted, exported or restored
+    ├── DaysFailed         days of a backfill that could not be done
     └── UnknownId          a user, item, topic, source or day that nobody has heard of
 
 A message says what was found, where, what was expected, and what to do.
@@ -67,6 +68,14 @@ class ReleaseError(LamplighterError):
 
 class ModelError(LamplighterError):
     """A model that cannot be fitted, exported or restored."""
+
+
+class DaysFailed(LamplighterError):
+    """Days of a backfill that could not be done, beside others that were."""
+
+    def __init__(self, message: str, result: object) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class UnknownId(LamplighterError):
