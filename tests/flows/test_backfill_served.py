@@ -1,16 +1,15 @@
 """Backfills as people run them: from the Prefect UI in a browser, on a server and a worker of their own."""
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from backfill_form import CHROMIUM, Person, person_at
 from live_prefect import LivePrefect, live_prefect, wait_for
 from places import Place, landed, settings_of
-from playwright.sync_api import Page, sync_playwright
 
 from retrieval.backlog import Steps
 from retrieval.synthetic import planted_world
@@ -19,8 +18,6 @@ from storage.logs.upkeep import problems
 from storage.releases import ReleaseStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-CHROMIUM = shutil.which("chromium")
-OFFLINE = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -77,66 +74,17 @@ def backfills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfills]:
             yield Backfills(server, place, id_)
 
 
-@dataclass
-class Person:
-    """Somebody before the Prefect UI, who keeps pictures of what they see."""
-
-    page: Page
-    backfills: Backfills
-    folder: Path
-    pictures: list[Path] = field(default_factory=list)
-
-    def open_form(self) -> None:
-        page = self.page
-        page.goto(f"{self.backfills.server.url}/v2/deployments/deployment/{self.backfills.id}")
-        page.get_by_role("button", name="Run").or_(page.get_by_role("link", name="Run", exact=True)).first.click()
-        page.get_by_role("menuitem", name="Custom run").or_(page.get_by_text("Custom run")).first.click()
-        page.get_by_role("button", name="First day").wait_for()
-
-    def pick(self, label: str, day: object) -> None:
-        """A date in a date picker."""
-        self.page.get_by_role("button", name=label).click()
-        self.page.get_by_placeholder("yyyy-MM-dd").fill(str(day))
-        self.page.get_by_placeholder("yyyy-MM-dd").press("Enter")
-        self.page.keyboard.press("Escape")
-
-    def choose(self, label: str, value: str) -> None:
-        """A value of a select."""
-        self.page.get_by_role("button", name=f"Select {label}").click()
-        self.page.get_by_role("option", name=value, exact=True).click()
-
-    def submit(self) -> str:
-        """Start the run and open its page; its id."""
-        before = {run["id"] for run in self.backfills.server.runs("backfill")}
-        self.page.get_by_role("button", name="Submit").click()
-        new = wait_for(lambda: {r["id"] for r in self.backfills.server.runs("backfill")} - before, seconds=60)
-        (run,) = new
-        self.page.goto(f"{self.backfills.server.url}/v2/runs/flow-run/{run}")
-        return str(run)
-
-    def keep(self, name: str) -> None:
-        """A picture of the page as it is."""
-        path = self.folder / f"{name}.png"
-        self.page.screenshot(path=path, full_page=True)
-        print(f"screenshot: {path}")
-        assert path.stat().st_size > 10_000
-        self.pictures.append(path)
-
-
 @pytest.fixture
 def person(backfills: Backfills, tmp_path: Path) -> Iterator[Person]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium on the path: install it to test the form in a browser")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000}, locale="en-GB", timezone_id="UTC")
-        page.set_default_timeout(60_000)
-        yield Person(page, backfills, tmp_path)
-        browser.close()
+    server = backfills.server
+    with person_at(server.url, backfills.id, lambda: server.runs("backfill"), tmp_path) as somebody:
+        yield somebody
 
 
-def test_a_person_fills_the_form_watches_the_run_and_opens_what_it_left(person: Person) -> None:
-    page, place = person.page, person.backfills.place
+def test_a_person_fills_the_form_watches_the_run_and_opens_what_it_left(person: Person, backfills: Backfills) -> None:
+    page, place = person.page, backfills.place
     first, last = place.world.days[-4], place.world.days[-3]
     person.open_form()
     for field_ in ("First day", "Last day", "Which days", "How far", "Let releases become live", "Only list"):
@@ -148,7 +96,7 @@ def test_a_person_fills_the_form_watches_the_run_and_opens_what_it_left(person: 
     person.keep("form")
     run = person.submit()
     page.get_by_text("Running", exact=True).first.wait_for()
-    wait_for(lambda: person.backfills.shown(run, "backfill-progress"), seconds=120)
+    wait_for(lambda: backfills.shown(run, "backfill-progress"), seconds=120)
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("backfill-progress").first.wait_for()
     person.keep("running")
@@ -172,8 +120,8 @@ def test_a_person_fills_the_form_watches_the_run_and_opens_what_it_left(person: 
     assert ReleaseStore(place.lake.releases).current_id() is None
 
 
-def test_a_person_who_swaps_the_days_reads_one_sentence(person: Person) -> None:
-    first, last = person.backfills.place.world.days[:2]
+def test_a_person_who_swaps_the_days_reads_one_sentence(person: Person, backfills: Backfills) -> None:
+    first, last = backfills.place.world.days[:2]
     person.open_form()
     person.pick("First day", last)
     person.pick("Last day", first)
