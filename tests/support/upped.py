@@ -44,12 +44,14 @@ class Upped:
         return f"http://127.0.0.1:{self.port}/api"
 
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of ours to its end."""
+        """Run a command of this home to its end."""
+        return self.lamplighter(name, "--home", str(self.home.root), *arguments)
+
+    def lamplighter(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run any command of ours to its end."""
         environment = {k: v for k, v in os.environ.items() if k not in CUT} | self.variables
-        called = [sys.executable, "-c", "from flows.cli import main; main()", name, "--home", str(self.home.root)]
-        return subprocess.run(
-            [*called, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        called = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+        return subprocess.run(called, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def up(self, *arguments: str) -> dict[str, Any]:
         """Start it; what the command answers."""
