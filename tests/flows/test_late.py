@@ -67,7 +67,7 @@ def test_of_late_nights_the_newest_runs_and_the_others_say_why_they_do_not(place
 
 def test_all_late_nights_run_to_catch_up_and_never_two_at_once(place: Place, tmp_path: Path) -> None:
     policy(place, 'late_runs = "catch-up"')
-    with upped(place, tmp_path / "home", PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS="5") as one:
+    with upped(place, tmp_path / "home") as one:
         ids = after_an_outage(one)
         assert {state["name"] for state in ended(one, ids)} == {"Completed"}
         spans = sorted((run["start_time"], run["end_time"]) for run in one.runs("COMPLETED") if run["id"] in ids)

@@ -29,8 +29,8 @@ from upped import Upped, landed_until_yesterday, upped
 
 from storage.releases import ReleaseStore
 
-EVERY_SECONDS = 20
-CALM_SECONDS = (5.0, 25.0)
+EVERY_SECONDS = 60
+CALM_SECONDS = (5.0, 50.0)
 """How long nobody kills anything, at the least and at the most."""
 LONGEST_HANG = 120.0
 
@@ -68,10 +68,18 @@ def since(one: Upped, when: dt.datetime, *types: str) -> list[dict[str, Any]]:
     return [run for run in one.runs(*types) if run["start_time"] and moment(run["start_time"]) > when]
 
 
+def hanging(one: Upped) -> list[dict[str, Any]]:
+    """Runs that have stood in one unfinished state for more than two minutes."""
+    now = dt.datetime.now(dt.UTC)
+    unfinished = one.runs("PENDING", "RUNNING")
+    return [run for run in unfinished if (now - moment(run["state"]["timestamp"])).total_seconds() > LONGEST_HANG]
+
+
 def outages(one: Upped, times: int, seed: int = 1) -> Outages:
     """Kill each program so many times, at random moments and in random order."""
     start, draw = time.monotonic(), random.Random(seed)
     one.up()
+    one.automate("unstarted", "zombies")
     one.schedule_every(EVERY_SECONDS)
     wait_for(lambda: one.runs("COMPLETED"), 180)
     kills: Counter[str] = Counter()
@@ -82,10 +90,11 @@ def outages(one: Upped, times: int, seed: int = 1) -> Outages:
         wait_for(lambda name=program: kill(one, name), 60)  # type: ignore[misc]
         kills[program] += 1
     last = dt.datetime.now(dt.UTC)
-    wait_for(lambda: [run for run in since(one, last, "COMPLETED") if run["state"]["name"] == "Completed"], 240)
+    wait_for(lambda: [run for run in since(one, last, "COMPLETED") if run["state"]["name"] == "Completed"], 300)
     back_after = (dt.datetime.now(dt.UTC) - last).total_seconds()
+    wait_for(lambda: not hanging(one), LONGEST_HANG)
     began = sorted(moment(run["start_time"]) for run in one.runs() if run["start_time"])
-    states = Counter(run["state"]["name"] for run in one.runs() if run["start_time"])
+    states = Counter(run["state"]["name"] for run in one.runs() if run["state"]["type"] != "SCHEDULED")
     gap = max(((b - a).total_seconds() for a, b in pairwise(began)), default=0.0)
     return Outages(dict(kills), dict(states), gap, back_after, time.monotonic() - start)
 
