@@ -28,7 +28,7 @@ def skipped(schedule: ScheduleConfig) -> "State[None] | None":
         return None
     now = dt.datetime.now(dt.UTC)
     later = _later_run(run, now) if schedule.late_runs == "run-latest" else None
-    why = schedule.why_skipped(run.expected_start_time, now, later)
+    why = schedule.why_skipped(_plain(run.expected_start_time), now, later)
     return Completed(name=SKIPPED, message=why) if why else None
 
 
@@ -42,4 +42,9 @@ def _later_run(run: "FlowRun", now: dt.datetime) -> dt.datetime | None:
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(flow_run_filter=wanted, deployment_filter=deployment, sort=newest_first)
     times = (other.expected_start_time for other in found if other.auto_scheduled and other.id != run.id)
-    return next((time for time in times if time and time > run.expected_start_time), None)
+    return next((_plain(time) for time in times if time and time > run.expected_start_time), None)
+
+
+def _plain(time: dt.datetime) -> dt.datetime:
+    """Prefect's times are pendulum's, whose differences are no timedeltas."""
+    return dt.datetime.fromtimestamp(time.timestamp(), dt.UTC)

@@ -86,7 +86,12 @@ class NightResult:
         return {name: value for name, value in counts.items() if name.startswith("n_")}
 
 
-@flow(name="nightly", flow_run_name="nightly-{day}", persist_result=False)
+def _name() -> str:
+    """What the run is called: by its day, also where that is the schedule's."""
+    return f"nightly-{runtime.flow_run.parameters.get('day') or day_before_schedule()}"
+
+
+@flow(name="nightly", flow_run_name=_name, persist_result=False)
 def nightly(
     day: dt.date | None = None,
     recipe: str | None = None,

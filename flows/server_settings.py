@@ -107,7 +107,13 @@ class ServerSettings(BaseSettings):
             prefect["PREFECT_SERVER_UI_API_URL"] = "/api"
         if connection := self.connection():
             prefect["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = connection
-        defaults = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_WORKER_QUERY_SECONDS": "5"}
+        defaults = {
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_WORKER_QUERY_SECONDS": "5",
+            # How long the place of a run is kept whose worker was killed before it began; a run that began renews it.
+            "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "120",
+            "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "10",
+        }
         inherited = {k: v for k, v in os.environ.items() if k != "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
         return defaults | inherited | prefect | ours
 
