@@ -48,7 +48,14 @@ def test_what_passes_is_tried_again(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [DayRefused("rule"), ReleaseError("torn"), LamplighterError("?"), PermissionError(), FileExistsError(), ValueError()],
+    [
+        DayRefused("rule"),
+        ReleaseError("torn"),
+        LamplighterError("?"),
+        PermissionError(),
+        FileExistsError(),
+        ValueError(),
+    ],
 )
 def test_what_would_only_fail_again_is_not(error: Exception) -> None:
     assert not is_tried_again(error)
