@@ -158,9 +158,8 @@ def _put(client: SyncPrefectClient, automation: AutomationCore, former: Automati
 
 
 def _as_told(automation: AutomationCore) -> dict[str, Any]:
-    """What is compared: a trigger that is put anew forgets what it waits for."""
-    plain = automation.model_dump(mode="json", include={"name", "description", "enabled", "trigger", "actions"})
-    return plain
+    """What is compared: a trigger that is put anew forgets what it waits for. Sets stay sets, in whatever order."""
+    return automation.model_dump(include={"name", "description", "enabled", "trigger", "actions"})
 
 
 def sent_by(stem: str, channels: Sequence[Channel], since: dt.datetime) -> list[Sent]:
