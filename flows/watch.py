@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from pydantic import Field
 
 from flows.settings import Settings
-from retrieval.errors import LamplighterError, PartitionError
+from retrieval.errors import PartitionError
 from storage.incidents import opened_book
 from storage.layout import Lake
 from tasks import tell
@@ -107,8 +107,8 @@ def _end(night: "Night", state: Literal["completed", "failed"], error: str, file
     try:
         note_outcome(night.lake, Outcome(run, night.day, state, now, error[:1000], link, files))
         look(night.lake, night.store, Limits(), now, kinds=OF_A_NIGHT, tell=teller())
-    except (LamplighterError, OSError) as trouble:  # a night is not spoilt by what is said about it
-        get_run_logger().warning("what became of the night could not be told: %s", trouble)
+    except Exception:  # a night is not spoilt by what is said about it; the watch says it again
+        get_run_logger().warning("what became of the night could not be told", exc_info=True)
 
 
 def _run_id() -> str:

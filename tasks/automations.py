@@ -108,7 +108,7 @@ def deploy(folder: Path, channels: Mapping[Channel, SecretStr]) -> Deployed:
         ours = {found.name: found for found in client.read_automations() if found.name.startswith(PREFIX)}
         wanted = {f"{PREFIX}{stem}": file for stem, file in files.items()}
         for name, file in wanted.items():
-            _put(client, _automation(name, file, blocks, ours.get(name)), ours.get(name))
+            _put(client, automation_of(name, file, blocks, ours.get(name)), ours.get(name))
         gone = [found for name, found in ours.items() if name not in wanted]
         for found in gone:
             client.delete_automation(found.id)
@@ -133,9 +133,10 @@ def _forget(client: SyncPrefectClient, channel: Channel) -> None:
     client.delete_block_document(found.id)
 
 
-def _automation(
+def automation_of(
     name: str, file: AutomationFile, blocks: Mapping[Channel, UUID], former: Automation | None
 ) -> AutomationCore:
+    """What a file says, with an action for each of its channels that is set; a person's switch stays as it is."""
     told: list[ActionTypes] = [
         SendNotification(block_document_id=blocks[channel], subject=SUBJECT, body=BODIES[channel])
         for channel in file.channels
@@ -153,14 +154,17 @@ def _automation(
 def _put(client: SyncPrefectClient, automation: AutomationCore, former: Automation | None) -> None:
     if former is None:
         client.create_automation(automation)
-    elif _as_told(former) != _as_told(automation):
+    elif not says_the_same(former, automation):
         client.update_automation(former.id, automation)
 
 
-def _as_told(automation: AutomationCore) -> dict[str, Any]:
-    """What is compared: a trigger that is put anew forgets what it waits for."""
-    plain = automation.model_dump(mode="json", include={"name", "description", "enabled", "trigger", "actions"})
-    return plain
+def says_the_same(one: AutomationCore, other: AutomationCore) -> bool:
+    """Whether two automations differ in nothing that a file says, in whatever order their sets come.
+
+    A trigger that is put on the server anew forgets what it waits for.
+    """
+    told = {"name", "description", "enabled", "trigger", "actions"}
+    return one.model_dump(include=told) == other.model_dump(include=told)
 
 
 def sent_by(stem: str, channels: Sequence[Channel], since: dt.datetime) -> list[Sent]:

@@ -110,7 +110,7 @@ def _outcome(run: FlowRun) -> Outcome:
     assert run.state is not None
     given, scheduled = run.parameters.get("day"), run.expected_start_time or run.state.timestamp
     day = dt.date.fromisoformat(str(given)) if given else scheduled.astimezone(dt.UTC).date() - dt.timedelta(days=1)
-    error = "" if run.state.type == "COMPLETED" else (run.state.message or "").strip()
+    error = "" if run.state.type == "COMPLETED" else (run.state.message or "").strip()[:1000]
     state = _STATES[run.state.type]
     return Outcome(str(run.id), day, state, run.end_time or run.state.timestamp, error, run_link(str(run.id)))  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from flows.span import Span
 from retrieval.experiment import Experiment
 from retrieval.recipe import Recipe
 from storage.datasets import DATASETS
+from validation.incidents import Limits
 
 DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
 DECLARED = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())["deployments"]
@@ -37,8 +38,10 @@ def test_an_entrypoint_is_a_flow_that_takes_the_declared_parameters(deployment: 
 def test_a_deployment_offers_every_setting_and_leaves_each_to_the_environment(
     deployment: dict[str, dict[str, object]],
 ) -> None:
-    offered = {name: deployment["parameters"].get(name, "not offered") for name in Settings.model_fields}
-    assert offered == dict.fromkeys(Settings.model_fields)
+    taken = entry(deployment).parameters.properties  # type: ignore[arg-type]
+    names = [name for name in Settings.model_fields if deployment["name"] != "watch" or name in taken]
+    offered = {name: deployment["parameters"].get(name, "not offered") for name in names}
+    assert offered == dict.fromkeys(names)
 
 
 def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:
@@ -73,3 +76,14 @@ def test_every_variant_of_an_experiment_makes_a_recipe(path: Path) -> None:
     ids = {experiment.recipe_of(base, variant, 1).id for variant in experiment.variants}
     assert len(ids) == len(experiment.variants)
     assert experiment.baseline.startswith(tuple(experiment.variants))
+
+
+def test_the_watch_is_deployed_with_the_limits_that_it_has_by_default() -> None:
+    (watch,) = [deployment for deployment in DECLARED if deployment["name"] == "watch"]
+    defaults = {name: found["default"] for name, found in entry(watch).parameters.properties.items() if name != "at"}
+    assert {name: watch["parameters"][name] for name in defaults} == defaults
+    limits = Limits().model_dump()
+    assert {name: limits[name] for name in defaults if name in limits and name != "expected_by"} == {
+        name: value for name, value in defaults.items() if name in limits and name != "expected_by"
+    }
+    assert f"{limits['expected_by']:%H:%M}" == defaults["expected_by"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from alerted import Alerted, alerted, look, night
+from live_prefect import wait_for
 from places import QUICK_RECIPE, Place, land, landed
 from pydantic import SecretStr
 
@@ -17,7 +18,7 @@ from retrieval.errors import DayRefused
 from retrieval.synthetic import planted_world
 from storage.releases import ReleaseStore
 from tasks.automations import deploy
-from tasks.tell import say_watched
+from tasks.tell import WATCHED, say_watched
 
 pytestmark = pytest.mark.slow
 LIGHT = QUICK_RECIPE.split("[sources.item_knn]")[0]
@@ -171,6 +172,21 @@ def test_fresh_items_that_do_not_settle_are_told(people: Alerted, tmp_path: Path
     place.recipe_file.write_text(f"{LIGHT}{sections}factor = 1000\n")
     night(place, world.days[11])
     people.resolved("convergence")
+
+
+def test_the_deployed_watch_looks_by_itself_and_says_that_it_did(people: Alerted, light: Place) -> None:
+    people.server.deploy()
+    (deployment,) = [e["id"] for e in people.server.ask("/deployments/filter") if e["name"] == "watch"]
+    with people.server.worker(LAMPLIGHTER_LAKE=str(light.lake.root)):
+        run = people.server.ask(f"/deployments/{deployment}/create_flow_run", parameters={"min_free_gib": 1e6})
+        asked = {"flow_runs": {"id": {"any_": [run["id"]]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
+        wait_for(lambda: people.server.ask("/flow_runs/filter", **asked), seconds=120)
+    people.opened("disk", rule="min_free_gib")
+    heard = people.server.ask("/events/filter", filter={"event": {"name": [WATCHED]}})["events"]
+    assert any(str(light.lake.root) in event["payload"]["text"] for event in heard)
+    addresses = [str(port) for port in (people.received.http, people.received.smtp)]
+    events = json.dumps(people.server.ask("/events/filter", filter={}, limit=50))
+    assert not any(f"127.0.0.1:{address}" in events for address in addresses), "addresses are secrets"
 
 
 def test_a_watch_that_falls_silent_is_told_by_the_server_and_again_when_it_is_back(

@@ -1,12 +1,15 @@
 """Automations as files: each is checked before anything reaches a server."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from prefect.events.schemas.automations import AutomationCore
 
 from flows.automations import AUTOMATIONS, AlertSettings, required_server
 from retrieval.errors import AlertsError
-from tasks.automations import read_automations
+from tasks.automations import automation_of, read_automations, says_the_same
+from tasks.channels import BLOCKS
 from tasks.tell import SILENT_MINUTES
 from validation.incidents import KINDS
 
@@ -60,3 +63,14 @@ def test_channels_are_what_the_environment_says_and_show_no_address(monkeypatch:
     settings = AlertSettings()
     assert list(settings.channels) == ["slack"]
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("stem", ["zombies", "gate"])
+def test_what_the_server_keeps_in_another_order_is_not_put_anew(stem: str) -> None:
+    made = automation_of(
+        f"lamplighter-{stem}", read_automations(AUTOMATIONS)[stem], dict.fromkeys(BLOCKS, UUID(int=1)), None
+    )
+    kept = made.model_dump(mode="json")
+    kept["trigger"]["expect"].reverse()
+    assert says_the_same(AutomationCore.model_validate(kept), made)
+    assert not says_the_same(AutomationCore.model_validate(kept | {"enabled": False}), made)

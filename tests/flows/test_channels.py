@@ -1,13 +1,15 @@
 """Messages through each channel's block, as the server sends them."""
 
 import asyncio
+import json
 
 import pytest
 from prefect.blocks.abstract import NotificationError
+from prefect.server.utilities.user_templates import render_user_template
 from pydantic import SecretStr
 from receivers import receivers
 
-from tasks.channels import LamplighterEmail, LamplighterPost
+from tasks.channels import BODIES, Channel, LamplighterEmail, LamplighterPost
 
 
 def test_messages_at_the_same_time_all_arrive() -> None:
@@ -29,6 +31,19 @@ def test_what_a_receiver_refuses_is_said_without_its_address(place: str | None) 
             asyncio.run(LamplighterPost(url=SecretStr(url)).notify("{}"))
     assert ("answered 404" if place else "nothing answered: ConnectError") in found.value.log
     assert "s3cret" not in found.value.log
+
+
+def test_what_logs_say_calls_nobody_in_slack_and_breaks_no_json() -> None:
+    hostile = '<!channel> "quoted" </script> a & b\nnext {{ 7 * 7 }}'
+    event = {"payload": {"text": hostile, "day": "2026-11-20", "link": None}}
+
+    def rendered(channel: Channel) -> str:
+        return asyncio.run(render_user_template(BODIES[channel], {"event": event}))
+
+    slack = json.loads(rendered("slack"))["text"]
+    assert slack == '&lt;!channel&gt; "quoted" &lt;/script&gt; a &amp; b\nnext {{ 7 * 7 }}'
+    assert json.loads(rendered("webhook")) == event["payload"]
+    assert hostile in rendered("email") and "link: -" in rendered("email")
 
 
 def test_mail_is_plain_text_whatever_logs_say() -> None:

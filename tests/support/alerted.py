@@ -33,7 +33,9 @@ class Alerted:
         """Run a command against the server."""
         command = [str(Path(sys.executable).with_name("lamplighter")), *arguments]
         environment = self.server.environment | self.received.environment | variables
-        return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
+        return subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+        )
 
     def forget(self) -> None:
         """Start to listen anew."""

@@ -79,7 +79,9 @@ def receivers() -> Iterator[Received]:
             pass
 
     class Mailbox:
-        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        async def handle_DATA(  # noqa: N802
+            self, _server: Any, _session: Any, envelope: Any
+        ) -> str:
             received.mails.append(message_from_bytes(envelope.content, policy=policy.default))
             return "250 OK"
 
