@@ -11,6 +11,7 @@ import typer
 from flows import console
 from flows.cli_alerts import alerts_app, watching_app
 from flows.cli_answers import answers_app
+from flows.cli_backfill import backfill_app
 from flows.cli_compare import compare_app
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(answers_app)
 app.add_typer(watching_app)
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(backfill_app)
 app.add_typer(compare_app)
 app.add_typer(up_app)
 app.add_typer(logs_app, name="logs")
@@ -40,7 +42,7 @@ app.add_typer(releases_app, name="releases")
 def demo(lake: Lake = None, landing: Landing = None, releases: Releases = None, json: Json = False) -> None:
     """A year of real grocery baskets: nine months of history, then three nights in a row."""
     from flows.demo import demo as run
-    from flows.show import demo_as_json, show_demo
+    from flows.show_demo import demo_as_json, show_demo
 
     with console.progress_shown(quiet=json):
         result = run(Settings.given(lake=lake, landing=landing, releases=releases))
@@ -76,42 +78,6 @@ def nightly(
         result = run(day.date(), *where, promote, settings.releases, approve=approve, ask=ask)
     console.print_json(night_as_json(result)) if json else show_night(result)
     if result.release.decision == "refuse":
-        raise typer.Exit(1)
-
-
-@app.command()
-def backfill(
-    start: Day,
-    end: Day,
-    recipe: RecipeOption = None,
-    lake: Lake = None,
-    landing: Landing = None,
-    releases: Releases = None,
-    train: Annotated[bool, typer.Option(help="Run a night for each day, not only load its logs")] = False,
-    promote: Annotated[bool, typer.Option(help="Let the newest of those nights become live")] = False,
-    json: Json = False,
-) -> None:
-    """Load every landed day of a span in one pass; with --train, run a night for each."""
-    settings = Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases)
-    settings.read_recipe()  # what is wrong with it is said before a server is started
-    from flows.backfill import backfill as run
-    from flows.nightly import START
-    from flows.show import backfill_as_json, show_backfill
-
-    with console.progress_shown(quiet=json):
-        advance(START, 0, 1)
-        result = run(
-            start.date(),
-            end.date(),
-            settings.recipe,
-            str(settings.lake),
-            settings.landing,
-            train=train,
-            promote=promote,
-            releases=settings.releases,
-        )
-    console.print_json(backfill_as_json(result)) if json else show_backfill(result)
-    if result.ingested.refused or any(night.release.decision == "refuse" for night in result.nights):
         raise typer.Exit(1)
 
 

@@ -3,9 +3,10 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from flows.backfill import BackfillResult, backfill
+from flows.backfill import BackfillResult, run_backfill
 from flows.nightly import START, NightResult, nightly
 from flows.settings import Settings
+from flows.span import Span
 from retrieval.progress import advance
 from storage.datasets import ImportSummary, import_dataset
 
@@ -32,6 +33,8 @@ def demo(settings: Settings) -> DemoResult:
     )
     advance(START, 0, 1)
     where = (DATASET, str(settings.place.root), settings.landing_uri)
-    history = backfill(*HISTORY, *where)
+    first, last = HISTORY
+    span = Span(start=first, end=last, max_days=(last - first).days + 1)
+    history = run_backfill(span, settings.model_copy(update={"recipe": DATASET}))
     nights = tuple(nightly(day, *where, releases=settings.releases_uri) for day in NIGHTS)
     return DemoResult(imported, history, nights)

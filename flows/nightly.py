@@ -117,15 +117,9 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     """The stages of one night, in order; a stage whose artifact is finished is not run again."""
     start = time.perf_counter()
     advance(START, 1, 1)
-    recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
-    ingested = _ingest(night, first)
-    seconds = {"ingest": round(time.perf_counter() - start, 3)}
-    alert(night.lake, night.day, recipe, ingested)
-    ingested.require(night.day)
-    prepared = prepare(night, ingested.logs_digest)
-    encoded = encode(night, prepared)
-    parent = parent_of(night)
-    sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
+    learnt = learn(night)
+    ingested, parent = learnt.ingested, learnt.parent
+    prepared, encoded, sources = learnt.prepared, learnt.encoded, learnt.sources
     scored = evaluate(night, prepared, encoded, sources, parent)
     converged = converge(night, prepared, scored, sources, parent)
     mixed = mix(night, prepared, scored)
@@ -134,7 +128,7 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
     parent_id = parent.id if parent else None
     parts = Parts(prepared, encoded, sources, scored, converged, mixed, measured, batched, parent_id)
     judged = _judge(night, parts)
-    page = report(night, parts, judged, ingested, seconds)
+    page = report(night, parts, judged, ingested, learnt.seconds)
     before_publishing = time.perf_counter()
     now = dt.datetime.now(dt.UTC)
     done = publish(night, parts, judged, page, promote=promote, approved=approve, at=now, who=who_runs())
@@ -144,10 +138,38 @@ def run_night(night: Night, *, promote: bool, approve: bool = False, ask: bool =
         done = decided_by_a_person(night, done)
     if done.is_live:
         sweep(night, at=dt.datetime.now(dt.UTC), who=who_runs())
-    stages = {"ingest": {"seconds": seconds["ingest"]}} | parts.facts() | judged.facts()
+    stages = {"ingest": {"seconds": learnt.seconds["ingest"]}} | parts.facts() | judged.facts()
     stages |= {"report": Manifest.read(page.path).facts, "publish": published}
     took = time.perf_counter() - start
     return NightResult(done.release, done.folder, done.is_live, done.reason, ingested, parts, judged, stages, took)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a night took in, and the sources fitted to it."""
+
+    ingested: Ingested
+    seconds: dict[str, float]
+    """Of the stage that leaves no artifact."""
+    prepared: Ref
+    encoded: Ref
+    parent: Release | None
+    sources: dict[str, SourceRefs]
+
+
+def learn(night: Night) -> Learnt:
+    """The first half of a night: the day in the logs, and every source fitted and indexed."""
+    start = time.perf_counter()
+    recipe, first = night.recipe, night.day - dt.timedelta(days=night.recipe.history.days)
+    ingested = _ingest(night, first)
+    seconds = {"ingest": round(time.perf_counter() - start, 3)}
+    alert(night.lake, night.day, recipe, ingested)
+    ingested.require(night.day)
+    prepared = prepare(night, ingested.logs_digest)
+    encoded = encode(night, prepared)
+    parent = parent_of(night)
+    sources = {name: _fit(night, prepared, encoded, name, parent) for name in recipe.sources}
+    return Learnt(ingested, seconds, prepared, encoded, parent, sources)
 
 
 def _judge(night: Night, parts: Parts) -> Judged:

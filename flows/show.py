@@ -1,11 +1,8 @@
-"""What runs did, as people read it and as plain values for machines."""
+"""What a night did, as people read it and as plain values for machines."""
 
-from dataclasses import asdict
 from typing import Any
 
 from flows import console
-from flows.backfill import BackfillResult
-from flows.demo import DemoResult
 from flows.nightly import NightResult
 from flows.status import release_as_json
 from retrieval.blend import BLEND
@@ -13,7 +10,6 @@ from retrieval.comparison import EVERYBODY
 from retrieval.wording import share
 from retrieval.worth import WorthRow, points, proposal, with_costs, worth_rows
 from storage.bundle import MIXER
-from storage.reader import named, read_display, read_snapshot
 from tasks.checks import Judged
 from tasks.ingest import Ingested
 
@@ -34,7 +30,7 @@ def night_as_json(result: NightResult) -> dict[str, Any]:
         "stages": result.stage_seconds(),
         "rows": result.ingested.rows(),
         "reasons": dict(result.ingested.reasons),
-        "refused_days": _refused(result.ingested),
+        "refused_days": refused_as_json(result.ingested),
         "facts": result.facts(),
         "batch": {name: result.stages["batch"][name] for name in ("n_users", "k", "n_items", "similar_k")},
         "scores": release["scores"],
@@ -49,7 +45,7 @@ def show_night(result: NightResult) -> None:
     found = night_as_json(result)
     state = "live" if result.is_live else f"kept, not live: {result.reason}"
     console.out.rule(f"{found['day']}: release {found['id']} is {state}")
-    _show_rows(result.ingested)
+    show_rows(result.ingested)
     stages = ", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items())
     console.out.print(f"seconds   {found['seconds']} in all; when each stage was done: {stages}", soft_wrap=True)
     facts = found["facts"]
@@ -111,78 +107,13 @@ def _show_judgement(found: dict[str, Any], judged: Judged) -> None:
         console.complain("failed" if check.blocks else "warning", check.sentence())
 
 
-def backfill_as_json(result: BackfillResult) -> dict[str, Any]:
-    """A backfill: its rows, its refused days and its nights."""
-    return {
-        "rows": result.ingested.rows(),
-        "reasons": dict(result.ingested.reasons),
-        "days": sum(entry.kind == "events" for entry in result.ingested.counts),
-        "refused_days": _refused(result.ingested),
-        "nights": [night_as_json(night) for night in result.nights],
-    }
-
-
-def show_backfill(result: BackfillResult) -> None:
-    """A backfill in a screenful."""
-    console.out.print(f"days      {backfill_as_json(result)['days']:,} read")
-    _show_rows(result.ingested)
-    for night in result.nights:
-        show_night(night)
-
-
-def demo_as_json(result: DemoResult) -> dict[str, Any]:
-    """The demo: what was imported, the history and the three nights."""
-    return {
-        "imported": asdict(result.imported),
-        "history": backfill_as_json(result.history),
-        "nights": [night_as_json(night) for night in result.nights],
-    }
-
-
-def show_demo(result: DemoResult) -> None:
-    """What the demo did, and what one household would get."""
-    imported = result.imported
-    console.out.rule("Nine months of history")
-    console.out.print(
-        f"landed    {imported.n_events:,} events of {imported.n_users:,} households, {imported.n_items:,} products"
-    )
-    show_backfill(result.history)
-    for night in result.nights:
-        show_night(night)
-    _show_one_household(result.nights[-1])
-
-
-def _show_one_household(night: NightResult) -> None:
-    recommender, folder = read_snapshot(night.folder), night.folder
-    histories = recommender.dataset.histories
-    user = int((histories.offsets[1:] - histories.offsets[:-1]).argmax())
-    (household,) = recommender.dataset.people.ids.names([user])
-    newest = list(dict.fromkeys(histories.items[histories.offsets[user] : histories.offsets[user + 1]][::-1].tolist()))[
-        :8
-    ]
-    found = recommender.recommend([household], 8).items[0]
-    pairs = zip(read_display(folder, newest), read_display(folder, found.tolist()), strict=False)
-    console.print_table(
-        f"Household {household}: lamplighter recommend --user {household}",
-        ("bought last", "would get"),
-        [(named(bought), named(gets)) for bought, gets in pairs],
-    )
-    (item,) = recommender.dataset.catalogue.ids.names([newest[0]])
-    alike = recommender.similar([item], 8).items[0]
-    (own,) = read_display(folder, [newest[0]])
-    console.print_table(
-        f"Like {own['title']}: lamplighter similar --item {item}",
-        ("item", "title"),
-        [(entry["item_id"], named(entry)) for entry in read_display(folder, alike.tolist())],
-    )
-    console.out.print(f"Open the report: {night.report}", soft_wrap=True)
-
-
-def _refused(ingested: Ingested) -> dict[str, str]:
+def refused_as_json(ingested: Ingested) -> dict[str, str]:
+    """Days that are not in the logs, and why."""
     return {day.isoformat(): why for day, why in ingested.refused.items()}
 
 
-def _show_rows(ingested: Ingested) -> None:
+def show_rows(ingested: Ingested) -> None:
+    """What became of all rows, and which days were refused."""
     for kind, counts in ingested.rows().items():
         shown = {name: n for name, n in counts.items() if n or name not in ("forgotten", "late")}
         numbers = ", ".join(f"{name} {n:,}" for name, n in shown.items())

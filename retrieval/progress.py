@@ -32,3 +32,16 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def also_listening(listener: Listener) -> Iterator[None]:
+    """Let a listener hear everything said inside the block, besides whoever hears it already."""
+    former = _listener.get()
+
+    def both(work: str, done: int, total: int) -> None:
+        former(work, done, total)
+        listener(work, done, total)
+
+    with listening(both):
+        yield

@@ -1,7 +1,7 @@
 """Landed partitions into the logs: read, judged row by row and as a whole, loaded or refused."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from retrieval.errors import ContractError, DayRefused, PartitionError
@@ -14,8 +14,13 @@ from storage.layout import Lake
 from storage.logs import KINDS, DayCounts, Logs, open_logs
 from storage.logs.reading import Recorded
 from tasks.judge import Judge, Pass, unusable
-from tasks.run import stage
+from tasks.run import stage, tell
 from validation.verdict import Check
+
+WRITER_SECONDS = 20 * 60.0
+"""How long a night waits for a backfill that writes the logs, or a backfill for a night; each writes for minutes."""
+PORTION_DAYS = 14
+"""Days that a backfill loads in one transaction: what a cancelled one has finished stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +79,21 @@ def ingest(
     *,
     required: dt.date | None = None,
     reload: bool = False,
+    only: Collection[dt.date] | None = None,
 ) -> Ingested:
     """Load the landed days of a span that are not in the logs, with items and users up to its end.
 
     The required day has to have landed, and is judged again if its bytes, the rules or the actions changed; with
-    `reload` every landed day of the span is, and late events that wait for a backfill of those days are taken up.
-    A day that is refused, and one besides the required that cannot be used, leaves the rest to load.
+    `reload` every landed day of the span is, or `only` some of them, a fortnight in one transaction, and late events
+    that wait for a backfill of those days are taken up. A day that is refused, and one besides the required that cannot
+    be used, leaves the rest to load. Another writer of the logs is waited for.
 
     Raises:
         ContractError: when the required day did not land or cannot be used; nothing at all is loaded then.
+        LogsError: when another process writes the logs for longer than the wait.
     """
-    with open_logs(lake.logs) as logs:
-        return load_span(logs, Landing(landing), span, rules, actions, required=required, reload=reload)
+    with open_logs(lake.logs, wait_seconds=WRITER_SECONDS, tell=tell) as logs:
+        return load_span(logs, Landing(landing), span, rules, actions, required=required, reload=reload, only=only)
 
 
 def load_span(
@@ -97,18 +105,42 @@ def load_span(
     *,
     required: dt.date | None = None,
     reload: bool = False,
+    only: Collection[dt.date] | None = None,
 ) -> Ingested:
     """Load the landed days of a span into open logs, as `ingest` does."""
     judge, found = Judge(rules, actions), Pass()
     advance("ingest", 0, 1)
     if reload and not logs.waiting(*span):
-        _require_landed(zone, span)
-    partitions = _to_load(zone, logs, span, required, reload, judge, found)
-    _load(logs, zone, partitions, required, judge, found)
-    if reload:
-        _take_up(logs, span, judge, found)
+        require_landed(zone, span)
+    again = _Again(span, only) if reload else None
+    partitions = _to_load(zone, logs, span, required, again, judge, found)
+    if again is None:
+        _load(logs, zone, partitions, required, judge, found)
+    else:
+        _load_in_portions(logs, zone, partitions, judge, found)
+        _take_up(logs, again, judge, found)
     advance("ingest", 1, 1)
     return _summary(logs, found, span, required)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """The days that a backfill loads again: a span's, all or some of them."""
+
+    span: tuple[dt.date, dt.date]
+    only: Collection[dt.date] | None
+
+    def __contains__(self, day: dt.date) -> bool:
+        return self.span[0] <= day <= self.span[1] and (self.only is None or day in self.only)
+
+
+def _load_in_portions(logs: Logs, zone: Landing, partitions: list[Partition], judge: Judge, found: Pass) -> None:
+    """Load some days in each transaction, so that a run which ends in between has not worked for nothing."""
+    days = sorted({partition.day for partition in partitions})
+    for start in range(0, len(days), PORTION_DAYS):
+        portion = days[start : start + PORTION_DAYS]
+        _load(logs, zone, [p for p in partitions if portion[0] <= p.day <= portion[-1]], None, judge, found)
+        advance("ingest", start + len(portion), len(days) + 1)
 
 
 def _load(
@@ -128,11 +160,11 @@ def _load(
 def load_catalogue(logs: Logs, zone: Landing, until: dt.date, judge: Judge, found: Pass) -> None:
     """Load the items and users landed up to a day that are not in the logs."""
     days = (until, until)
-    landed = [p for p in _to_load(zone, logs, days, None, False, judge, found) if p.kind != "events"]
+    landed = [p for p in _to_load(zone, logs, days, None, None, judge, found) if p.kind != "events"]
     _load(logs, zone, landed, None, judge, found)
 
 
-def _require_landed(zone: Landing, span: tuple[dt.date, dt.date]) -> None:
+def require_landed(zone: Landing, span: tuple[dt.date, dt.date]) -> None:
     """Refuse a span of days of which none has landed: the landing zone may be another one.
 
     Raises:
@@ -147,10 +179,10 @@ def _require_landed(zone: Landing, span: tuple[dt.date, dt.date]) -> None:
         )
 
 
-def _take_up(logs: Logs, span: tuple[dt.date, dt.date], judge: Judge, found: Pass) -> None:
-    """Let the late events of a span's days, which waited for its backfill, into those days."""
+def _take_up(logs: Logs, again: _Again, judge: Judge, found: Pass) -> None:
+    """Let the late events that waited for a backfill of these days into them."""
     with logs.transaction():
-        waiting = set(logs.take_up(*span))
+        waiting = set(logs.take_up(*again.span, only=again.only))
         if waiting:
             judge.again(logs, [e.partition for e in logs.recorded("events") if e.counts.day in waiting], found)
 
@@ -181,7 +213,7 @@ def _to_load(
     logs: Logs,
     span: tuple[dt.date, dt.date],
     required: dt.date | None,
-    reload: bool,
+    again: _Again | None,
     judge: Judge,
     found: Pass,
 ) -> list[Partition]:
@@ -190,7 +222,7 @@ def _to_load(
     for kind in KINDS:
         known = {entry.counts.day: entry for entry in logs.recorded(kind)}
         catalogues = logs.catalogue_digests([p for p in partitions if p.kind == "items"])
-        for day in sorted(_days_to_look_at(zone, kind, known, span, required, reload)):
+        for day in sorted(_days_to_look_at(zone, kind, known, span, required, again)):
             try:
                 landed = zone.partition(kind, day)
             except PartitionError as error:
@@ -199,7 +231,7 @@ def _to_load(
                 found.note_unusable(error)
                 continue
             by = judge.digest_for(kind, day, catalogues)
-            if reload or not _is_judged(landed, known.get(day), by, is_required=day == required):
+            if (again and day in again) or not _is_judged(landed, known.get(day), by, is_required=day == required):
                 partitions.append(landed)
             elif known[day].counts.is_refused:  # as before, so that nobody takes silence for a cure
                 found.counts[kind, day] = known[day].counts
@@ -220,14 +252,17 @@ def _days_to_look_at(
     known: Mapping[dt.date, Recorded],
     span: tuple[dt.date, dt.date],
     required: dt.date | None,
-    reload: bool,
+    again: _Again | None,
 ) -> Iterable[dt.date]:
-    """Days not in the logs, the required one, with `reload` the whole span; items and users of any day before, too."""
+    """Days not in the logs, the required one, those to load again; items and users of any day before, too.
+
+    Events are loaded of the days to load again alone, where there are such.
+    """
     days = set()
     for day in zone.days(kind, until=span[1]):
-        inside = day >= span[0]
+        inside = day >= span[0] if again is None else day in again
         is_missing = day not in known or known[day].counts.is_refused
-        if (is_missing and (inside or kind != "events")) or day == required or (reload and inside):
+        if (is_missing and (inside or kind != "events")) or day == required or (again and day in again):
             days.add(day)
     if kind == "events" and required is not None:
         days.add(required)  # one that did not land is an error, which `partition` raises

@@ -39,6 +39,7 @@ def prepare(night: Night, logs_digest: str) -> Ref:
             write_state(folder / name, pack(value))
         pq.write_table(items, folder / DISPLAY)
         return {
+            "logs_digest": logs_digest,
             "n_items": len(catalogue),
             "n_users": len(people),
             "n_events_before": histories.n_events,

@@ -194,6 +194,7 @@ def _facts(night: Night, parts: Parts, judged: Judged, id_: str) -> dict[str, ob
         "made_of": parts.made_of(night),
         "code": code_digest(),
         "logs": parts.prepared.digest,
+        "logs_digest": counts["logs_digest"],
         "format": FORMAT,
         **{name: counts[name] for name in COUNTED.values()},
     }

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from prefect import task
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
 
 from retrieval.errors import LamplighterError, Unreachable
 from retrieval.progress import advance
@@ -73,6 +75,12 @@ def stage(name: str, *, minutes: float, retries: int = len(RETRY_SECONDS)) -> Ca
         retry_condition_fn=_is_passing,
     )
     return cast(Callable[[F], F], made)
+
+
+def tell(sentence: str) -> None:
+    """Put a sentence into the log of the running task, where people look who wonder what it does."""
+    if TaskRunContext.get() is not None:
+        get_run_logger().warning(sentence)
 
 
 def _is_passing(_task: Any, _run: Any, state: Any) -> bool:

@@ -9,6 +9,7 @@ from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 
 from flows.settings import Settings
+from flows.span import Span
 from retrieval.experiment import Experiment
 from retrieval.recipe import Recipe
 from storage.datasets import DATASETS
@@ -50,7 +51,8 @@ def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:
 
 def test_a_backfill_promotes_nothing_unless_asked() -> None:
     (backfill,) = [deployment for deployment in DECLARED if deployment["name"] == "backfill"]
-    assert backfill["parameters"]["promote"] is False
+    assert "span" not in backfill["parameters"]
+    assert Span.model_fields["promote"].default is False
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -7,20 +7,27 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import IO
 
 import duckdb
 
 from retrieval.errors import LogsDamaged, LogsError
+from retrieval.progress import advance
 from storage.durable import write_durable
 from storage.logs.queries import query
 from storage.logs.versions import brought_up_to_date, require_known
 
 READER_SECONDS = 30.0
 """How long a writer waits for readers, who hold the file for seconds."""
+LOOK_SECONDS = 0.2
+"""How often a writer that waits for another looks whether it is gone."""
+WAIT = "wait for another writer of the logs"
+"""The work of waiting: its parts are seconds."""
+Tell = Callable[[str], None]
 WRITER_MEMORY = "1500MB"
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -29,14 +36,18 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 @contextmanager
-def opened_to_write(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened_to_write(
+    path: Path, *, wait_seconds: float = 0.0, tell: Tell | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the event store as its only writer, made when it does not exist yet and brought up to date when it is old.
 
+    Another writer is waited for so many seconds; `tell` hears once of each who is waited for.
+
     Raises:
-        LogsError: naming the process that writes already, or when the file cannot be opened.
+        LogsError: naming the process that writes still, or when the file cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _only_writer(path):
+    with _only_writer(path, wait_seconds, tell):
         with _flipping(path):
             connection = brought_up_to_date(path, lambda: _connect(path, read_only=False))
         try:
@@ -119,19 +130,41 @@ def _unusable(path: Path, error: duckdb.Error) -> LogsDamaged:
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
+def _only_writer(path: Path, wait_seconds: float = 0.0, tell: Tell | None = None) -> Iterator[None]:
     """Hold the writer's lock, with a note of who holds it; the system frees it when its holder ends, however."""
     note = path.with_suffix(".writer.json")
     with path.with_suffix(".writer.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LogsError(f"{path} is being written by {_named(note)}. Wait for it to end, then repeat.") from None
+        _take(lock, path, note, wait_seconds, tell)
         write_durable(note, json.dumps({"process": os.getpid(), "command": _command()}).encode())
         try:
             yield
         finally:
             note.unlink(missing_ok=True)
+
+
+def _take(lock: IO[str], path: Path, note: Path, wait_seconds: float, tell: Tell | None) -> None:
+    """Take the writer's lock, now or once whoever holds it is gone.
+
+    Raises:
+        LogsError: naming the holder, when it is still there after the wait.
+    """
+    start, told = time.monotonic(), set[str]()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            who, waited = _named(note), time.monotonic() - start
+        if waited >= wait_seconds:
+            still = f"still, after {wait_seconds:.0f} s, " if wait_seconds else ""
+            raise LogsError(f"{path} is {still}being written by {who}. Wait for it to end, then repeat.") from None
+        if tell is not None and who not in told:
+            tell(f"{path} is being written by {who}: waiting for it for at most {wait_seconds:.0f} s.")
+        told.add(who)
+        advance(WAIT, int(waited), int(wait_seconds) + 1)
+        time.sleep(LOOK_SECONDS)
+    if told:
+        advance(WAIT, 1, 1)
 
 
 def _command() -> str:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from retrieval.schema import Kind
 from storage.landed import Partition
 from storage.logs.judging import KINDS
 from storage.logs.loading import DayCounts, counts_of
-from storage.logs.opening import opened_to_read, opened_to_write
+from storage.logs.opening import Tell, opened_to_read, opened_to_write
 from storage.logs.queries import query
 from storage.logs.sql import days_in
 from storage.refs import digest_of
@@ -117,9 +117,12 @@ class Logs:
         """For which days late events landed that wait for a backfill of a span's days, and their own days."""
         return self.connection.execute(query("waiting"), {"first": first, "last": last}).fetchall()
 
-    def take_up(self, first: dt.date, last: dt.date) -> list[dt.date]:
-        """Let waiting late events of a span's days in when they are judged next; returns the days they landed for."""
-        waiting = self.waiting(first, last)
+    def take_up(self, first: dt.date, last: dt.date, only: Collection[dt.date] | None = None) -> list[dt.date]:
+        """Let waiting late events of a span's days in when they are judged next; returns the days they landed for.
+
+        With `only`, those of some of the days.
+        """
+        waiting = [(landed, own) for landed, own in self.waiting(first, last) if only is None or own in only]
         known = set(self.connection.execute("SELECT landed, day FROM taken_up").fetchall())
         for pair in sorted(set(waiting) - known):
             self.connection.execute("INSERT INTO taken_up VALUES (?, ?)", pair)
@@ -160,11 +163,16 @@ class Logs:
 
 
 @contextmanager
-def open_logs(path: Path, *, read_only: bool = False) -> Iterator[Logs]:
+def open_logs(
+    path: Path, *, read_only: bool = False, wait_seconds: float = 0.0, tell: Tell | None = None
+) -> Iterator[Logs]:
     """Open the event store, to write as its only writer or to read what it held at the last finished write.
 
+    Another writer is waited for so many seconds, of which `tell` hears; a reader never waits.
+
     Raises:
-        LogsError: when another process writes, or the file cannot be opened.
+        LogsError: when another process writes still, or the file cannot be opened.
     """
-    with (opened_to_read if read_only else opened_to_write)(path) as connection:
+    opened = opened_to_read(path) if read_only else opened_to_write(path, wait_seconds=wait_seconds, tell=tell)
+    with opened as connection:
         yield Logs(connection)

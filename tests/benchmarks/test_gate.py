@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from challengers import Challenge
 
-from flows.backfill import backfill
+from flows.backfill import run_backfill
 from flows.nightly import nightly
 from flows.settings import Settings
+from flows.span import Span
 from retrieval.errors import ModelError
 from storage.datasets import import_dataset
 from validation.gate import decide
@@ -27,7 +28,7 @@ def test_worse_challengers_are_never_promoted_and_equal_ones_are_seldom_held(
     settings = Settings.given(lake=tmp_path / "lake", recipe=DATASET)
     import_dataset(DATASET, landing=settings.landing_uri)
     where = (DATASET, str(settings.place.root), settings.landing_uri)
-    backfill(*HISTORY, *where)
+    run_backfill(Span(start=HISTORY[0], end=HISTORY[1], max_days=366), settings)
     nights = [nightly(day, *where) for day in NIGHTS]
     assert nights[-1].is_live
     challenge = Challenge(settings.night(NIGHTS[-1]), nights[-1].parts)

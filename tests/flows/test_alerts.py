@@ -7,11 +7,12 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from places import Place, land
+from places import Place, land, settings_of
 from told import events_of
 
-from flows.backfill import backfill
+from flows.backfill import run_backfill
 from flows.nightly import nightly
+from flows.span import Span
 from retrieval.errors import DayRefused
 from tasks.alert import FAILED, KEPT_BACK, WARNED
 
@@ -61,8 +62,8 @@ def test_a_backfill_tells_of_every_day_it_refuses(place: Place) -> None:
     land(place.landing, "events", first, place.world.events(second))
     land(place.landing, "events", second, place.world.events(second).slice(0, 0))
     days = place.world.days
-    result = backfill(days[0], days[5], str(place.recipe_file), str(place.lake.root), str(place.landing))
-    assert set(result.ingested.refused) == {first, second}
+    result = run_backfill(Span(start=days[0], end=days[5]), settings_of(place))
+    assert result.ingested is not None and set(result.ingested.refused) == {first, second}
     found = events_of(str(place.lake.root), FAILED, 3)
     assert {event["payload"]["day"] for event in found} == {first.isoformat(), second.isoformat()}
     assert "n_rows" in {event["payload"]["rule"] for event in found}

@@ -108,7 +108,7 @@ def test_where_things_are_comes_from_the_environment_as_well(
 def test_a_backfill_loads_a_span_and_says_what_it_loaded(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     days = place.world.days
     found = answer(capsys, "backfill", "--start", str(days[0]), "--end", str(days[4]), *place.options)
-    assert found["days"] == 5 and found["nights"] == []
+    assert [day["done"] for day in found["days"]] == ["loaded"] * 5 and found["nights"] == found["failed"] == []
     assert found["rows"]["events"]["loaded"] == sum(place.world.events(day).num_rows for day in days[:5])
 
 

@@ -74,7 +74,21 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
     assert after.release.id != before.release.id
     assert files_with(after.folder) == []
     assert USER not in read_snapshot(after.folder).dataset.people.ids.ids.to_pylist()
-    assert command(["backfill", "--start", str(place.world.days[0]), "--end", str(place.last_day), *place.options]) == 0
+    assert (
+        command(
+            [
+                "backfill",
+                "--start",
+                str(place.world.days[0]),
+                "--end",
+                str(place.last_day),
+                "--mode",
+                "all",
+                *place.options,
+            ]
+        )
+        == 0
+    )
     assert command(["logs", "rebuild", *place.options]) == 0
     left = [name for name in files_with(place.lake.root) if not name.startswith(f"releases/{before.release.id}/")]
     assert left == []

@@ -11,7 +11,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.backfill import backfill
 from flows.nightly import NightResult, nightly
 from flows.show import night_as_json
 from retrieval.errors import ContractError, DayRefused
@@ -122,19 +121,6 @@ def test_no_event_of_the_held_out_day_reaches_training(place: Place) -> None:
 
     learnt = read_dataset(result.parts.prepared, place.last_day)
     assert learnt.histories.times.max() < dt.datetime.combine(place.last_day, dt.time(), dt.UTC).timestamp()
-
-
-def test_a_backfill_loads_all_days_in_one_pass_and_makes_nothing_live(place: Place) -> None:
-    where = (str(place.recipe_file), str(place.lake.root), str(place.landing))
-    result = backfill(place.world.days[0], place.world.days[-4], *where)
-    assert sum(entry.kind == "events" for entry in result.ingested.counts) == len(place.world.days) - 3
-    assert result.nights == ()
-    assert ReleaseStore(place.lake.releases).current_id() is None
-
-
-def test_a_backfill_that_ends_before_it_starts_is_refused(place: Place) -> None:
-    with pytest.raises(ContractError, match="ends on 2024-01-01, before it starts on 2024-01-02"):
-        backfill(dt.date(2024, 1, 2), dt.date(2024, 1, 1), str(place.recipe_file), str(place.lake.root))
 
 
 def test_the_run_leaves_its_key_figures_as_artifacts(place: Place) -> None:

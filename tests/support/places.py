@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.settings import Settings
 from retrieval.recipe import Recipe
 from retrieval.synthetic import World
 from storage.layout import Lake
@@ -75,6 +76,11 @@ def land(folder: Path, kind: str, day: dt.date, table: pa.Table) -> None:
     target = folder / kind / f"day={day}"
     target.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, target / "part-0.parquet")
+
+
+def settings_of(place: Place) -> Settings:
+    """What the commands take from their options."""
+    return Settings(lake=place.lake.root, landing=str(place.landing), recipe=str(place.recipe_file))
 
 
 def landed(root: Path, world: World) -> Place:
