@@ -78,19 +78,18 @@ class DayState:
 
     def sentence(self) -> str:
         """How far it is, in a few words."""
-        if not self.landed:
-            return "events that landed later wait for it" if self.waits else "nothing landed"
-        if self.is_refused:
-            return "refused by a rule"
-        if self.landed - self.recorded:
-            return "its files could not be used" if self.was_tried else "landed, not loaded"
-        if self.is_correction_refused:
-            return "loaded, its correction was refused by a rule"
-        if self.waits:
-            return "loaded, events that landed later wait for it"
-        if self.release is None:
-            return "loaded, no release"
-        return f"loaded, release {self.release}" + (" was refused" if self.is_release_refused else "")
+        said = {
+            "events that landed later wait for it": not self.landed and self.waits,
+            "nothing landed": not self.landed,
+            "refused by a rule": self.is_refused,
+            "its files could not be used": self.is_unusable,
+            "landed, not loaded": bool(self.landed - self.recorded),
+            "loaded, its correction was refused by a rule": self.is_correction_refused,
+            "loaded, events that landed later wait for it": self.waits,
+            "loaded, no release": self.release is None,
+            f"loaded, release {self.release} was refused": self.is_release_refused,
+        }
+        return next((text for text, holds in said.items() if holds), f"loaded, release {self.release}")
 
 
 @dataclass(frozen=True, slots=True)
