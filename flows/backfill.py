@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -13,7 +13,7 @@ from flows.nightly import START, NightResult, learn, run_night
 from flows.settings import Settings
 from flows.span import Span
 from retrieval.backlog import DayState, Mode, Plan, Steps, nights_after_loading
-from retrieval.errors import ArtifactError, ContractError, LamplighterError, ModelError, ReleaseError
+from retrieval.errors import ArtifactError, ContractError, DaysFailed, LamplighterError, ModelError, ReleaseError
 from retrieval.progress import advance, also_listening
 from tasks.alert import alert
 from tasks.backfilled import Bar, DayDone, link_report, show_days
@@ -79,10 +79,10 @@ def backfill(
 
     Args:
         span: The days to do, which of them, and how far.
-        recipe: A recipe's file, or the name of one in deployments/recipes. Empty: the worker's LAMPLIGHTER_RECIPE.
-        lake: The root folder of logs, artifacts and releases. Empty: the worker's LAMPLIGHTER_LAKE.
-        landing: The folder or URI where days land. Empty: the worker's LAMPLIGHTER_LANDING, or landing in the lake.
-        releases: The folder or s3://bucket/prefix of releases. Empty: the worker's LAMPLIGHTER_RELEASES, or releases
+        recipe: A recipe's file, or the name of one in deployments/recipes. None: the worker's LAMPLIGHTER_RECIPE.
+        lake: The root folder of logs, artifacts and releases. None: the worker's LAMPLIGHTER_LAKE.
+        landing: The folder or URI where days land. None: the worker's LAMPLIGHTER_LANDING, or landing in the lake.
+        releases: The folder or s3://bucket/prefix of releases. None: the worker's LAMPLIGHTER_RELEASES, or releases
             in the lake.
     """
     advance(START, 1, 1)
@@ -91,7 +91,9 @@ def backfill(
         result = _do(span, Settings.given(recipe=recipe, lake=lake, landing=landing, releases=releases))
     except LamplighterError as error:
         return Failed(message=str(error), data=error)
-    return (Failed if result.failed else Completed)(message=result.sentence(), data=result)
+    if result.failed:
+        return Failed(message=result.sentence(), data=DaysFailed(result.sentence(), result))
+    return Completed(message=result.sentence(), data=result)
 
 
 def run_backfill(span: Span, settings: Settings) -> BackfillResult:
@@ -102,9 +104,11 @@ def run_backfill(span: Span, settings: Settings) -> BackfillResult:
     """
     where = (settings.recipe, str(settings.lake), settings.landing, settings.releases)
     found: Any = backfill(span, *where, return_state=True).result(raise_on_failure=False)
-    if isinstance(found, BackfillResult):
-        return found
-    raise found
+    if isinstance(found, DaysFailed):
+        return cast(BackfillResult, found.result)
+    if isinstance(found, BaseException):
+        raise found
+    return cast(BackfillResult, found)
 
 
 def _do(span: Span, settings: Settings) -> BackfillResult:
@@ -118,7 +122,7 @@ def _do(span: Span, settings: Settings) -> BackfillResult:
         result = BackfillResult(span, listed, len(failed_before - set(plan.days)))
         show_days(result.days, result.sentence())
         return result
-    work = _Work(span, settings, days, Bar(len(plan.load) + len(plan.nights)))
+    work = _Work(span, settings, days, Bar(len(plan.load), len(plan.nights)))
     try:
         work.do(plan)
     finally:
@@ -153,12 +157,12 @@ class _Work:
             self._load(plan.load)
         if self.span.steps is not Steps.logs:
             nights = nights_after_loading(_backlog(self.span, self.settings), plan.load, self.span.mode)
-            self.bar.total = len(plan.load) + len(nights)
+            self.bar.n_nights = len(nights)
             for day in nights:
                 self.bar.show(f"Now the night of {day}.")
                 self._night(day)
                 self.bar.done += 1
-        self.bar.done = self.bar.total
+        self.bar.done = self.bar.n_days + self.bar.n_nights
         self.bar.show("Ended.")
 
     def _load(self, days: tuple[dt.date, ...]) -> None:

@@ -17,36 +17,36 @@ class Span(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: dt.date = Field(title="First day", description="The first day to do, in UTC. It counts.")
-    end: dt.date = Field(
-        title="Last day", description="The last day to do, in UTC. It counts; it may be the first day."
-    )
+    start: dt.date = Field(title="First day", description="The first day to do, a date in UTC.")
+    end: dt.date = Field(title="Last day", description="The last day to do, itself included.")
     mode: Mode = Field(
         default=Mode.missing,
         title="Which days",
         description=(
-            "missing: days that are not done yet, so a backfill that ended early goes on. failed: days that a rule "
-            "refused, whose files could not be used or whose release was refused. all: every landed day, again."
+            "missing: days not done yet, so that a backfill which ended early goes on · failed: days that a rule "
+            "refused, whose files could not be used, or whose release was refused · all: every landed day, again"
         ),
     )
     steps: Steps = Field(
         default=Steps.logs,
         title="How far",
         description=(
-            "logs: judge and load the landed files. train: also train and index the models of each day. evaluate: "
-            "also measure them and keep a release of each day, with its report."
+            "logs: judge and load the landed files · train: also train and index the models of each day · evaluate: "
+            "also measure them and keep a release of each day, with its report"
         ),
     )
     promote: bool = Field(
         default=False,
         title="Let releases become live",
         description=(
-            "Off: releases are kept and readers notice nothing. On, with evaluate: each may become live if its tests "
-            "and the gate let it, and never one of an earlier day than the live one."
+            "Off: releases are kept, and readers notice nothing. On, with evaluate: each may become live if its tests "
+            "and the gate let it, but never one of an earlier day than the live one."
         ),
     )
     dry_run: bool = Field(
-        default=False, title="Only list", description="List what would be done for each day, and change nothing."
+        default=False,
+        title="Only list",
+        description="List in a table what would be done for each day, and change nothing.",
     )
     max_days: int = Field(
         default=MOST_DAYS,
@@ -54,8 +54,8 @@ class Span(BaseModel):
         le=UTMOST_DAYS,
         title="Most days",
         description=(
-            "A slip in a date shall not cost a week of computing: a longer span is refused. A night with evaluate takes "
-            "minutes, loading a day seconds."
+            "A longer span is refused, so that a slip in a date costs no week of computing: a day with evaluate takes "
+            "minutes, with logs seconds."
         ),
     )
 
@@ -72,7 +72,7 @@ class Span(BaseModel):
             )
         if self.end > today:
             raise ContractError(
-                f"the backfill ends on {self.end}, which lies in the future: today is {today} in UTC. "
+                f"the backfill ends on {self.end}, in the future: today is {today} in UTC. "
                 f"Choose a last day up to {today}."
             )
         if n_days > self.max_days:

@@ -15,6 +15,7 @@
     │   └── Unreachable    a server of releases that did not answer, or not to the end
     ├── ServerError        a Prefect server or worker that cannot be started, reached or stopped
     ├── ModelError         a model that cannot be fitted, exported or restored
+    ├── DaysFailed         days of a backfill that could not be done
     └── UnknownId          a user, item, topic, source or day that nobody has heard of
 
 A message says what was found, where, what was expected, and what to do.
@@ -87,6 +88,14 @@ class ServerError(LamplighterError):
 
 class ModelError(LamplighterError):
     """A model that cannot be fitted, exported or restored."""
+
+
+class DaysFailed(LamplighterError):
+    """Days of a backfill that could not be done, beside others that were."""
+
+    def __init__(self, message: str, result: object) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class UnknownId(LamplighterError):

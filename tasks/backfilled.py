@@ -57,14 +57,19 @@ class DayDone:
 class Bar:
     """The bar of a backfill on its run's page; a server that does not answer for a moment stops no work."""
 
-    total: int
+    n_days: int
+    """Days to load."""
+    n_nights: int
     done: int = 0
+    """Days loaded and, these being all, nights done."""
     _id: UUID | None = field(default=None, init=False)
 
     def show(self, what: str) -> None:
         """Show the bar as it is, with what is being done now."""
-        percent = 100.0 * self.done / max(self.total, 1)
-        text = f"{self.done} of {self.total} steps of days done. {what}"
+        percent = 100.0 * self.done / max(self.n_days + self.n_nights, 1)
+        n_loaded = min(self.done, self.n_days)
+        counts = {"days loaded": (n_loaded, self.n_days), "nights done": (self.done - n_loaded, self.n_nights)}
+        text = "".join(f"{n} of {total} {name}. " for name, (n, total) in counts.items() if total) + what
         with suppress(httpx.HTTPError):
             if self._id is None:
                 self._id = cast(UUID, create_progress_artifact(percent, key=PROGRESS, description=text))
@@ -86,5 +91,5 @@ def show_days(days: Sequence[DayDone], sentence: str) -> None:
 def link_report(day: dt.date, folder: Path) -> str:
     """Leave a link to the report of a day's release; returns where it is."""
     path = folder / REPORT
-    create_link_artifact(path.as_uri(), link_text=f"Report of {day}", key=REPORTS, description=f"`{path}`")
+    create_link_artifact(path.as_uri(), link_text=f"Report of {day}", key=REPORTS, description=f"{day}: `{path}`")
     return str(path)

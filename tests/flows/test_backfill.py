@@ -14,7 +14,7 @@ from flows.backfill import BackfillResult, backfill, run_backfill
 from flows.nightly import nightly
 from flows.span import Span
 from retrieval.backlog import Mode, Steps
-from retrieval.errors import ContractError
+from retrieval.errors import ContractError, DaysFailed
 from storage.logs import open_logs
 from storage.releases import ReleaseStore
 
@@ -118,7 +118,9 @@ def test_nights_of_a_span_leave_releases_a_bar_a_table_and_links(place: Place) -
     days = place.world.days
     spoil(place, -3)
     state = state_of(place, start=days[-4], end=days[-2], steps=Steps.evaluate)
-    result = state.result(raise_on_failure=False)
+    failure = state.result(raise_on_failure=False)
+    assert isinstance(failure, DaysFailed) and state.message == str(failure)
+    result: Any = failure.result
     assert state.is_failed() and done(result) == ["released", "failed", "released"]
     assert [night.release.day for night in result.nights] == [days[-4], days[-2]]
     assert ReleaseStore(place.lake.releases).current_id() is None

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from rows import DAY, EARLIER, event, item
 
 from retrieval.errors import LogsError
+from retrieval.progress import listening
 from storage.logs import open_logs
 from storage.logs.upkeep import problems
 
@@ -51,6 +53,36 @@ def test_a_second_writer_is_told_the_process_and_command_of_the_first(stocked: A
             assert part in str(refusal.value)  # options may name whom it concerns
     with open_logs(stocked.logs) as logs:
         assert [entry.counts.day for entry in logs.recorded("items")] == [EARLIER]
+
+
+def test_a_writer_that_waits_goes_on_when_the_first_ends_and_hears_who_that_is(stocked: Any, python: Python) -> None:
+    stocked.load(EARLIER)
+    said: list[str] = []
+    seconds: list[int] = []
+
+    def heard(work: str, done: int, total: int) -> None:
+        seconds.append(total)
+
+    with holding(python, stocked, "nightly") as holder:
+        ends = threading.Timer(1.5, holder.kill)
+        ends.start()
+        start = time.monotonic()
+        with listening(heard), open_logs(stocked.logs, wait_seconds=30, tell=said.append) as logs:
+            assert 1 < time.monotonic() - start < 20
+            assert [entry.counts.day for entry in logs.recorded("items")] == [EARLIER]
+        ends.join()
+    assert len(said) == 1 and f"is being written by process {holder.pid} (-c " in said[0]
+    assert 31 in seconds and seconds[-1] == 1, "the terminal sees the wait, and its end"
+
+
+def test_a_writer_waits_no_longer_than_it_is_told(stocked: Any, python: Python) -> None:
+    stocked.load(EARLIER)
+    with (
+        holding(python, stocked, "backfill") as holder,
+        pytest.raises(LogsError, match=rf"is still, after 1 s, being written by process {holder.pid} .*Wait for it"),
+        open_logs(stocked.logs, wait_seconds=1),
+    ):
+        pytest.fail("two processes write the logs")
 
 
 def test_a_second_writer_in_the_same_process_is_refused_too(stocked: Any) -> None:
