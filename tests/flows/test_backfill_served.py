@@ -204,7 +204,7 @@ def test_a_person_who_swaps_the_days_reads_one_sentence(person: Person) -> None:
 
 def test_a_cancelled_backfill_leaves_everything_whole_and_goes_on_with_missing(backfills: Backfills) -> None:
     place, store = backfills.place, ReleaseStore(backfills.place.lake.releases)
-    days = place.world.days[-8:-5]
+    days = list(place.world.days[-8:-5])
 
     def made() -> list[str]:
         return [id_ for id_ in store.ids() if store.get(id_).day in days]
