@@ -43,8 +43,8 @@ class DayDone:
         """A row of the table."""
         cells = {
             "day": self.day.isoformat(),
-            "state before": self.before,
             "done": "FAILED" if self.failed else self.done or "nothing",
+            "state before": self.before,
             "release": self.release,
             "decision": self.decision,
             "seconds": None if self.seconds is None else round(self.seconds, 1),

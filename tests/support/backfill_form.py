@@ -57,6 +57,13 @@ class Person:
         self.page.goto(f"{self.url}/v2/runs/flow-run/{run}")
         return str(run)
 
+    def open_artifact(self, key: str) -> None:
+        """The newest version of an artifact, from the run's list."""
+        self.page.get_by_text(key).first.click()
+        self.page.wait_for_url(f"**/artifacts/key/{key}")
+        self.keep(f"versions-of-{key}")
+        self.page.locator("a[href*='/artifacts/artifact/']").first.click()
+
     def keep(self, name: str) -> None:
         """A picture of the page as it is."""
         path = self.folder / f"{name}.png"
