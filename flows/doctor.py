@@ -1,7 +1,6 @@
 """Whether the environment is fit for nights: every check in turn, and a table of what they found."""
 
 import datetime as dt
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -31,7 +30,7 @@ def examined(settings: Settings, *, min_free_gib: float, thorough: bool) -> list
     ]
     is_readable = not any(f.state == "bad" for f in found if f.check in ("releases", "live release"))
     newest = checks.since(settings.store) if is_readable else None
-    return [*found, *server(os.environ.get("PREFECT_API_URL"), dt.datetime.now(dt.UTC), newest)]
+    return [*found, *server(dt.datetime.now(dt.UTC), newest)]
 
 
 def is_fit(found: list[Finding]) -> bool:

@@ -34,7 +34,7 @@ def versions(constraints: Path) -> list[Finding]:
         environment.libraries(installed, asked),
     ]
     if constraints.is_file():
-        found.append(environment.tested_versions(installed, constraints.read_text()))
+        found.append(environment.beside_constraints(installed, constraints.read_text()))
     return found
 
 

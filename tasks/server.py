@@ -15,9 +15,11 @@ ALIVE_MINUTES = 2.0
 """A worker tells of itself every half minute; one that has not for so long is gone."""
 
 
-def server(url: str | None, now: dt.datetime, newest: dt.datetime | None) -> list[Finding]:
+def server(now: dt.datetime, newest: dt.datetime | None) -> list[Finding]:
     """The server of `PREFECT_API_URL`: reachable, of this version, with nights scheduled and somebody to run them."""
-    if not url:
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
         said = "PREFECT_API_URL is not set: commands start a server of their own, nothing is scheduled"
         return [environment.clock(now, newest, None), Finding("server", "skipped", said)]
     import httpx

@@ -58,7 +58,7 @@ def libraries(installed: Mapping[str, str], requirements: Sequence[str]) -> Find
     return Finding("libraries", "ok", f"all {len(asked)} are what pyproject.toml asks for")
 
 
-def tested_versions(installed: Mapping[str, str], constraints: str) -> Finding:
+def beside_constraints(installed: Mapping[str, str], constraints: str) -> Finding:
     """What is installed beside the versions that this software was tested with; others may do as well."""
     n, other = 0, []
     for line in constraints.splitlines():

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from validation.environment import clock, libraries, python_version, room, tested_versions
+from validation.environment import beside_constraints, clock, libraries, python_version, room
 from validation.health import GIB
 
 NOW = dt.datetime(2026, 11, 23, 3, tzinfo=dt.UTC)
@@ -21,8 +21,8 @@ def test_a_library_beside_its_pin_is_named_with_what_was_expected() -> None:
 
 def test_another_version_than_the_tested_one_is_worth_a_look_and_no_fault() -> None:
     constraints = "# tested\ntorch==2.13.0\nPyYAML==6.0.3\nabsent==1.0\n"
-    assert tested_versions({"torch": "2.13.0+cpu", "pyyaml": "6.0.3"}, constraints).state == "ok"
-    found = tested_versions({"torch": "2.14.0", "pyyaml": "6.0.3"}, constraints)
+    assert beside_constraints({"torch": "2.13.0+cpu", "pyyaml": "6.0.3"}, constraints).state == "ok"
+    found = beside_constraints({"torch": "2.14.0", "pyyaml": "6.0.3"}, constraints)
     assert (found.state, found.found) == ("look", "torch 2.14.0 instead of 2.13.0")
 
 
