@@ -9,20 +9,14 @@ import pytest
 from markup import EVIL, EVIL_ATTRIBUTE, Page, assert_fetches_nothing
 from tables import planted_hand
 
+from retrieval.changes import CatalogueChange, Since, moved
+from retrieval.glance import verdict as verdict_of
 from retrieval.mixing import measure
+from retrieval.pages import CheckResult, RowCounts
 from retrieval.quotas import Hand
-from retrieval.reporting import (
-    CheckResult,
-    Judgement,
-    NightReport,
-    RowCounts,
-    SampleItem,
-    SampleUser,
-    StageTime,
-    render,
-    timeline,
-)
-from retrieval.reporting import verdict as verdict_of
+from retrieval.report_parts import Judgement, Lineage, NightReport, SampleItem, SampleUser, StageTime
+from retrieval.reporting import render, timeline
+from retrieval.row_examples import RowExample
 from retrieval.wording import against_popularity
 
 MEANS = {"blend": (0.1784, 0.0612), "popular": (0.0931, 0.0204), "item_knn": (0.1517, 0.0442)}
@@ -84,6 +78,17 @@ def night() -> NightReport:
         recipe_id="a1b2c3d4e5f6",
         code_digest="9f8e7d",
         parent="r-before",
+        lineage=Lineage("c0ffee", dt.date(2016, 10, 2), {"python": "3.11.7", "torch": "2.13.0"}),
+        since=Since(
+            "r-before",
+            "2017-10-01",
+            [("sources.two_tower.dim", "32", "64")],
+            True,
+            moved({"n_items": 92300}, {"n_items": 92331}, scores(0.9), scores()),
+            CatalogueChange(33, 2, ["DRAGON FRUIT"], ["OLD BREAD"]),
+        ),
+        examples=[RowExample("missing_user", "events", "2017-10-02", "part-0.parquet", 17, [("item_id", "82")])],
+        free_bytes=40 << 30,
         stages=[StageTime("ingest", 3.3, "4,021 events"), StageTime("train", 1141.8), StageTime("publish", 0.0)],
         rows=[RowCounts("events", 4063, 4021, 28, 12, 2, 5), RowCounts("items", 47, 47, 0, 0, 0, 0)],
         n_days_loaded=1,
@@ -112,7 +117,7 @@ def bare(night: NightReport) -> NightReport:
         if isinstance(getattr(night, field.name), (list, dict))
     }
     nothing["mix"] = mix_of(planted_hand(0))
-    return dataclasses.replace(night, parent=None, judgement=Judgement("promote", None, [], []), **nothing)
+    return dataclasses.replace(night, parent=None, since=None, judgement=Judgement("promote", None, [], []), **nothing)
 
 
 def text_of(report: NightReport) -> str:
