@@ -121,10 +121,11 @@ def _data(report: NightReport) -> Light:
     note = f"{count(sum(row.loaded for row in report.rows))} rows loaded, {count(n_aside)} set aside"
     if any(row.unaccounted for row in report.rows):
         return Light("Data", "bad", "rows are missing", note, "data")
+    rules = f"{count(len(failed))} rule{'s' if len(failed) > 1 else ''}"
     if any(check.severity == "block" for check in failed):
-        return Light("Data", "bad", f"{count(len(failed))} rules failed", note, "data")
+        return Light("Data", "bad", f"{rules} failed", note, "data")
     if failed:
-        return Light("Data", "look", f"{count(len(failed))} rules warn", note, "data")
+        return Light("Data", "look", f"{rules} failed, of those that warn", note, "data")
     return Light("Data", "good", "in order", note, "data")
 
 
@@ -141,7 +142,8 @@ def _quality(report: NightReport) -> Light:
         "refuse": ("bad", "refused"),
     }[report.judgement.decision]
     if tone == "good" and report.judgement.failed:
-        tone, word = "look", f"passed, {count(len(report.judgement.failed))} tests warn"
+        n = len(report.judgement.failed)
+        tone, word = "look", f"passed, {count(n)} {'tests warn' if n > 1 else 'test warns'}"
     return Light("Quality", tone, word, note, "gate")
 
 
