@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format bench bench-peers clean
+.PHONY: demo test test-all lint audit format bench bench-peers clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
@@ -25,6 +25,11 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python .ci/audit
+
+# Known vulnerabilities of what is installed; says that it was skipped where no advisories can be asked for.
+audit: .venv/ready
+	$(BIN)/python .ci/audit
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -65,7 +65,9 @@ def cards(report: NightReport) -> list[Card]:
     fresh, encoded = report.facts.get("n_fresh_items", 0), report.facts.get("n_encoded", 0)
     return [
         _events_card(report),
-        Card("Fresh items embedded", count(fresh), [f"{count(encoded)} texts encoded anew"]),
+        Card(
+            "Fresh items embedded", count(fresh), [f"{count(encoded)} text{'' if encoded == 1 else 's'} encoded anew"]
+        ),
         _recall_card(report, "all"),
         _recall_card(report, "new"),
         _index_card(report),

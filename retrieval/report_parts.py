@@ -75,7 +75,10 @@ class Judgement:
             "refuse": "The release was refused: it can never become live",
         }[self.decision]
         blocking = [check.rule for check in self.failed if check.severity == "block"]
-        return f"{said}, for {', '.join(blocking[:3])}." if blocking else f"{said}."
+        if blocking:
+            return f"{said}, for {', '.join(blocking[:3])}."
+        warning = [check.rule for check in self.failed]
+        return f"{said}; what only warns: {', '.join(warning[:3])}." if warning else f"{said}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,11 @@ from retrieval.recipe import AnsweringRecipe, Recipe
 from retrieval.synthetic import World, planted_world
 from storage.manifest import FileEntry, Manifest
 from storage.opening import Origin
+from storage.reader import read_display
 from storage.releases import ReleaseStore
 from storage.serving import open_release
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "tasks", "storage", "validation", "retrieval")
 OUTSIDE = ("..", "../out", "/etc/passwd", "a/../../out", "a/b", ".", "", "a\\..\\out", "a\0b", "~/out", "%2e%2e")
 CHROMIUM = shutil.which("chromium")
@@ -161,13 +162,7 @@ class Planted:
         return os.mkdir, (str(self.mark),)
 
 
-PLANTED = [
-    "sources/two_tower/vectors.npy",
-    "text_vectors.npy",
-    "histories",
-    "sources/two_tower/index.faiss",
-    "items.parquet",
-]
+PLANTED = ["sources/two_tower/vectors.npy", "text_vectors.npy", "histories", "sources/two_tower/index.faiss"]
 
 
 @pytest.mark.parametrize("part", PLANTED)
@@ -188,6 +183,15 @@ def test_a_pickle_in_the_place_of_an_artifact_is_refused_and_never_runs(
     assert not mark.exists()
     pickle.loads(pickle.dumps(Planted(mark)))
     assert mark.exists(), "it would have run"
+
+
+def test_a_pickle_in_the_place_of_what_people_are_shown_never_runs(served: Served, tmp_path: Path) -> None:
+    import pickle
+
+    (tmp_path / "items.parquet").write_bytes(pickle.dumps(Planted(tmp_path / "ran")))
+    with pytest.raises(pa.ArrowInvalid):
+        read_display(tmp_path, [0])
+    assert not (tmp_path / "ran").exists()
 
 
 # No secret is written down.
