@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint audit format bench bench-peers clean
+.PHONY: demo test test-all lint audit format bench bench-peers sizing clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
@@ -19,6 +19,10 @@ bench: .venv/ready
 # Options go into PEERS: make bench-peers PEERS=--quick. docs/benchmarks.md lists them.
 bench-peers: .venv/ready
 	$(BIN)/python tests/benchmarks/peers/bench_peers.py $(PEERS)
+
+# What a night takes by the size of its world: the table of docs/operations.md.
+sizing: .venv/ready
+	$(BIN)/python tests/benchmarks/sizing.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -109,7 +109,7 @@ def trend_chart(nights: Sequence[dict[str, Any]], pairs: str, label: str) -> str
         axes.set_ylim(bottom=0)
         axes.set_ylabel("recall@100")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        shown = [dt.date.fromisoformat(nights[i]["day"]) for i in spread(len(nights), 4)]
+        shown = [dt.date.fromisoformat(nights[i]["day"]) for i in spread(len(nights), 3)]
         axes.set_xticks([day.toordinal() for day in shown], [day.isoformat() for day in shown])
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2, frameon=False, handlelength=3.5)
