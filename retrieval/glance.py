@@ -154,9 +154,21 @@ def _fresh(report: NightReport) -> Light:
     failing, settling = states.count("failing"), states.count("converging")
     note = f"{count(report.facts.get('n_fresh_items', 0))} new, {count(len(states))} cohorts followed"
     if failing:
-        return Light("Fresh items", "bad", f"{count(failing)} cohorts do not settle", note, "fresh")
+        return Light(
+            "Fresh items",
+            "bad",
+            "1 cohort does not settle" if failing == 1 else f"{count(failing)} cohorts do not settle",
+            note,
+            "fresh",
+        )
     if settling:
-        return Light("Fresh items", "good", f"{count(settling)} cohorts settle", note, "fresh")
+        return Light(
+            "Fresh items",
+            "good",
+            "1 cohort settles" if settling == 1 else f"{count(settling)} cohorts settle",
+            note,
+            "fresh",
+        )
     return Light("Fresh items", "none", "too early to tell", note, "fresh")
 
 

@@ -308,7 +308,9 @@ def test_a_night_of_markup_gives_pages_that_run_nothing(tmp_path: Path, prefect_
 
     pq.write_table(spoiled, file.with_name(f"{EVIL.replace('/', '')}.parquet"))
     file.unlink()
-    place.recipe_file.write_text(place.recipe_file.read_text() + "\n[rules]\nmax_null_share = 0.5\n")
+    place.recipe_file.write_text(
+        place.recipe_file.read_text() + "\n[rules]\nmax_null_share = 0.5\nmax_refused_share = 0.5\n"
+    )
     where = (str(place.recipe_file), str(place.lake.root), str(place.landing))
     nightly(place.world.days[-2], *where)
     done = nightly(day, *where)
