@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format bench bench-peers clean
+.PHONY: demo test test-all lint audit format bench bench-peers sizing clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
@@ -20,11 +20,20 @@ bench: .venv/ready
 bench-peers: .venv/ready
 	$(BIN)/python tests/benchmarks/peers/bench_peers.py $(PEERS)
 
+# What a night takes by the size of its world: the table of docs/operations.md.
+sizing: .venv/ready
+	$(BIN)/python tests/benchmarks/sizing.py
+
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python .ci/audit
+
+# Known vulnerabilities of what is installed; says that it was skipped where no advisories can be asked for.
+audit: .venv/ready
+	$(BIN)/python .ci/audit
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from flows.cli_alerts import alerts_app, watching_app
 from flows.cli_answers import answers_app
 from flows.cli_backfill import backfill_app
 from flows.cli_compare import compare_app
+from flows.cli_health import health_app
 from flows.cli_logs import logs_app
 from flows.cli_quarantine import quarantine_app
 from flows.cli_releases import releases_app
@@ -33,6 +34,7 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(backfill_app)
 app.add_typer(compare_app)
 app.add_typer(up_app)
+app.add_typer(health_app)
 app.add_typer(logs_app, name="logs")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(releases_app, name="releases")
@@ -143,16 +145,6 @@ def convergence(lake: Lake = None, json: Json = False) -> None:
 
     found = History(Settings.given(lake=lake).place.convergence).newest()
     console.print_json(found) if json else show_convergence(found)
-
-
-@app.command()
-def status(lake: Lake = None, releases: Releases = None, json: Json = False) -> None:
-    """What is live, what is in the logs, and how far they are apart."""
-    from flows.status import show_status, status_of
-
-    settings = Settings.given(lake=lake, releases=releases)
-    found = status_of(settings.place, settings.store)
-    console.print_json(found) if json else show_status(found)
 
 
 def run(arguments: list[str] | None = None) -> int:

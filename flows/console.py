@@ -54,10 +54,26 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     out.print(table)
 
 
+def print_checks(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    """What checks found: their names, their signs in our own markup, and what was found in anybody's words."""
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    for column in ("check", "state"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("found", overflow="fold")
+    for check, sign, found in rows:
+        table.add_row(escape(check), sign, escape(found))
+    out.print(table)
+
+
 def print_facts(facts: Mapping[str, Any]) -> None:
     """One fact a line."""
     for name, value in facts.items():
         out.print(f"{name.replace('_', ' '):<14} {cell(value)}", soft_wrap=True)
+
+
+def print_finding(sign: str, sentence: str) -> None:
+    """One sentence that is part of the answer, behind a sign that says how bad it is."""
+    out.print(f"  [bold {'red' if sign == '✗' else 'yellow'}]{sign}[/] {escape(sentence)}", soft_wrap=True)
 
 
 def complain(what: str, sentence: str) -> None:

@@ -109,14 +109,14 @@ def trend_chart(nights: Sequence[dict[str, Any]], pairs: str, label: str) -> str
         axes.set_ylim(bottom=0)
         axes.set_ylabel("recall@100")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        shown = [dt.date.fromisoformat(nights[i]["day"]) for i in _spread(len(nights), 4)]
+        shown = [dt.date.fromisoformat(nights[i]["day"]) for i in spread(len(nights), 3)]
         axes.set_xticks([day.toordinal() for day in shown], [day.isoformat() for day in shown])
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2, frameon=False, handlelength=3.5)
         return svg(figure, label)
 
 
-def _spread(length: int, most: int) -> list[int]:
+def spread(length: int, most: int) -> list[int]:
     """At most so many positions, evenly from the first to the last."""
     steps = min(length, most) - 1
     return [round(i * (length - 1) / steps) for i in range(steps + 1)] if steps > 0 else list(range(length))

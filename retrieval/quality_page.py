@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from retrieval.pages import (
     Card,
@@ -14,6 +14,7 @@ from retrieval.pages import (
     environment,
     reasons_of,
 )
+from retrieval.row_examples import RowExample, by_reason
 from retrieval.wording import count, share
 
 KINDS = ("events", "items", "users")
@@ -60,6 +61,8 @@ class QualityPage:
     """All rules of all partitions judged."""
     refused: dict[dt.date, str]
     """Why days are not, or not wholly, in the logs."""
+    examples: list[RowExample] = field(default_factory=list)
+    """A few rows of each reason."""
 
     @property
     def days(self) -> list[dt.date]:
@@ -87,6 +90,7 @@ def render(page: QualityPage) -> str:
             others=list(others.items())[:N_REFUSED],
             n_more_others=max(0, len(others) - N_REFUSED),
             reasons=reasons_of(page.reasons, page.reason_meanings, rows),
+            examples=by_reason(page.examples),
             subjects=by_subject(shown),
             n_not_shown=len(page.checks) - len(shown),
         )

@@ -4,9 +4,9 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from retrieval.batch import BatchConfig
 from retrieval.blend import BLEND, AnyBlend, RankFusionConfig
@@ -68,12 +68,20 @@ class RetentionConfig(FrozenModel):
     """How long a reader may still hold what is not live any more."""
 
 
+def _file_names(sources: dict[str, AnyFamily]) -> dict[str, AnyFamily]:
+    """Sources' names become those of folders: nothing in them may lead elsewhere."""
+    for name in sources:
+        if not name.replace("_", "").replace("-", "").isalnum() or name == BLEND:
+            raise ValueError(f"source {name!r} is no name: use letters, digits, - and _, and not the word blend")
+    return sources
+
+
 class AnsweringRecipe(BaseModel):
     """What a reader needs of the recipe that a release was made by; what else it says is no concern of answering."""
 
     model_config = ConfigDict(frozen=True)
 
-    sources: dict[str, AnyFamily]
+    sources: Annotated[dict[str, AnyFamily], AfterValidator(_file_names)]
     blend: AnyBlend
     policy: PolicyConfig
     serving: ServingConfig
@@ -89,7 +97,7 @@ class Recipe(FrozenModel):
     history: HistoryConfig = HistoryConfig()
     text: TextConfig = TextConfig()
     index: IndexConfig = IndexConfig()
-    sources: dict[str, AnyFamily] = Field(min_length=1)
+    sources: Annotated[dict[str, AnyFamily], AfterValidator(_file_names)] = Field(min_length=1)
     blend: AnyBlend = RankFusionConfig()
     policy: PolicyConfig = PolicyConfig()
     serving: ServingConfig = ServingConfig()
@@ -107,14 +115,6 @@ class Recipe(FrozenModel):
         """The digest of the recipe's canonical JSON, 12 hexadecimal digits."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-    @field_validator("sources")
-    @classmethod
-    def _names_are_file_names(cls, sources: dict[str, AnyFamily]) -> dict[str, AnyFamily]:
-        for name in sources:
-            if not name.replace("_", "").replace("-", "").isalnum() or name == BLEND:
-                raise ValueError(f"source {name!r} is no name: use letters, digits, - and _, and not the word blend")
-        return sources
 
     @model_validator(mode="after")
     def _blend_names_sources(self) -> Self:

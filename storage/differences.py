@@ -5,10 +5,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from retrieval.changes import CatalogueChange
 from retrieval.domain import People
 from retrieval.packing import unpack
 from storage.bundle import BATCH, DISPLAY, PEOPLE
-from storage.reader import read_scores
+from storage.reader import named, read_display, read_display_ids, read_scores
 from storage.releases import Release, ReleaseStore
 from storage.states import read_state
 
@@ -35,6 +36,16 @@ def differences(store: ReleaseStore, a: str, b: str) -> dict[str, Any]:
         "counts": _side_by_side(_counts(folders[0]), _counts(folders[1])),
         "scores": _side_by_side(_scores(folders[0]), _scores(folders[1])),
     }
+
+
+def catalogue_change(before: Path, now: Path, most: int) -> CatalogueChange:
+    """Which items came into a catalogue and which went out of it, between the folders of two nights."""
+    former, present = read_display_ids(before), read_display_ids(now)
+    one, other = set(former), set(present)
+    entered = [row for row, id_ in enumerate(present) if id_ not in one]
+    left = [row for row, id_ in enumerate(former) if id_ not in other]
+    names = ([named(item) for item in read_display(f, rows[:most])] for f, rows in ((now, entered), (before, left)))
+    return CatalogueChange(len(entered), len(left), *names)
 
 
 def _side_by_side(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Pair]:

@@ -72,6 +72,8 @@ class Manifest:
         """
         try:
             content = json.loads(data)
+            for entry in content["files"]:
+                _require_inside(entry["path"])
             manifest = cls(tuple(FileEntry(**entry) for entry in content["files"]), content["facts"])
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{where} is damaged ({error}). Remove the folder and run its night again.") from error
@@ -106,6 +108,13 @@ class Manifest:
                     f"{path} does not match its manifest (expected sha256 {entry.sha256[:12]}…, {entry.size:,} bytes; "
                     f"found {path.stat().st_size:,} bytes). Remove {folder} and run its night again."
                 )
+
+
+def _require_inside(path: str) -> None:
+    """Refuse a name that leads out of its folder: a copy would be written there."""
+    parts = path.split("/")
+    if not set(parts).isdisjoint({"", ".", ".."}) or "\\" in path or "\0" in path:
+        raise ValueError(f"{path!r} is no name inside a folder")
 
 
 def _is_below(path: str, folder: str | None) -> bool:

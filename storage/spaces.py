@@ -56,7 +56,8 @@ def _heads(fitted: Fitted) -> Iterable[str]:
 
 
 def _placed(fitted: Fitted, model: Path, vectors: Path, index: Path | None) -> Placed:
-    parts = {name: np.load(vectors / file, mmap_mode="r") for name, file in FILES.items() if (vectors / file).exists()}
+    there = {name: vectors / file for name, file in FILES.items() if (vectors / file).exists()}
+    parts = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in there.items()}
     space = Space(**parts)
     n_vectors = len(space.targets)
     if index is None:

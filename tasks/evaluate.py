@@ -83,9 +83,10 @@ def evaluate(
 def read_answers(scored: Ref, sources: Iterable[str]) -> dict[str, Candidates]:
     """What each source and the blend answered to those pairs that tell how good the release is."""
     folder = scored.path / ANSWERS
+    places = {name: [folder / name / f"{part}.npy" for part in ("items", "scores")] for name in (*sources, BLEND)}
     return {
-        name: Candidates(*(np.load(folder / name / f"{part}.npy", mmap_mode="r") for part in ("items", "scores")))
-        for name in (*sources, BLEND)
+        name: Candidates(*(np.load(path, mmap_mode="r", allow_pickle=False) for path in paths))
+        for name, paths in places.items()
     }
 
 

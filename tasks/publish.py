@@ -24,6 +24,7 @@ from storage.bundle import (
     MIX,
     MIXER,
     MODEL,
+    NIGHT,
     PEOPLE,
     POLICIES,
     RECIPE,
@@ -169,7 +170,7 @@ def _fill(folder: Path, night: Night, parts: Parts, judged: Judged, report: Ref,
     shutil.copyfile(parts.converged.path / CONVERGENCE, folder / CONVERGENCE)
     shutil.copyfile(parts.mixed.path / MIX, folder / MIX)
     shutil.copyfile(parts.similar.path / SIMILAR, folder / SIMILAR)
-    for page in (REPORT, MIXER):
+    for page in (REPORT, MIXER, NIGHT):
         shutil.copyfile(report.path / page, folder / page)
     _copy(parts.batch.path, folder / BATCH)
     (folder / RECIPE).write_text(night.recipe.model_dump_json(indent=1))

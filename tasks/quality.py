@@ -9,6 +9,7 @@ from retrieval.quality_page import PartitionRows, QualityPage, render
 from retrieval.recipe import Recipe
 from storage.durable import write_durable
 from storage.layout import Lake
+from tasks.examples import read_examples
 from tasks.ingest import Ingested
 from validation.reasons import REASONS
 
@@ -24,6 +25,7 @@ def write_quality_page(lake: Lake, day: dt.date, recipe: Recipe, ingested: Inges
         reason_meanings=REASONS,
         checks=[CheckResult(**(asdict(check) | {"day": check.day.isoformat()})) for check in ingested.checks],
         refused=dict(ingested.refused),
+        examples=read_examples(lake, ((entry.kind, entry.day) for entry in ingested.counts)),
     )
     path = lake.quality(day)
     path.parent.mkdir(parents=True, exist_ok=True)

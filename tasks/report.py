@@ -1,32 +1,41 @@
 """The night's page: what was loaded, checked, trained, measured, and what people would get."""
 
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import numpy as np
 
+from retrieval.changes import Since, changed_keys, moved
 from retrieval.dataset import day_number
 from retrieval.domain import UNKNOWN
 from retrieval.errors import ReleaseError
 from retrieval.mixer_page import Mixer, render_mixer, sample_users
 from retrieval.pages import CheckResult, RowCounts
 from retrieval.recommender import Snapshot
-from retrieval.reporting import PAIRS, Judgement, NightReport, SampleItem, SampleUser, StageTime, render
+from retrieval.report_parts import PAIRS, Judgement, Lineage, NightReport, SampleItem, SampleUser, StageTime
+from retrieval.reporting import render
 from retrieval.seeds import generator
-from storage.bundle import MIXER, REPORT, SCORES
+from storage.bundle import BATCH, MIXER, NIGHT, RECIPE, REPORT, SCORES
+from storage.differences import catalogue_change
 from storage.reader import named, read_display, read_scores
 from storage.refs import Ref
+from storage.releases import Release, ReleaseStore
+from storage.room import free_bytes
 from tasks.checks import Judged
 from tasks.converge import read_convergence
 from tasks.evaluate import read_merge
+from tasks.examples import read_examples
 from tasks.ingest import Ingested
 from tasks.mix import read_hand, read_mix
 from tasks.prepare import read_held_out, read_serving
 from tasks.publish import Parts
-from tasks.run import Night, code_digest, stage
+from tasks.run import LIBRARIES, Night, code_digest, stage
 from tasks.similar import read_similar
 from validation.reasons import REASONS
 from validation.verdict import Check
@@ -41,7 +50,9 @@ def report(night: Night, parts: Parts, judged: Judged, ingested: Ingested, secon
     """Render the pages of a night whose parts are all there; `seconds` are those of stages that leave no artifact."""
 
     def make(folder: Path) -> dict[str, Any]:
-        (folder / REPORT).write_text(render(_describe(night, parts, judged, ingested, seconds)))
+        told = _describe(night, parts, judged, ingested, seconds)
+        (folder / REPORT).write_text(render(told))
+        (folder / NIGHT).write_text(json.dumps(told.figures()))
         (folder / MIXER).write_text(render_mixer(_mixer(night, parts, parts.release_id(night, judged))))
         return {}
 
@@ -66,6 +77,10 @@ def _describe(
         recipe_id=night.recipe.id,
         code_digest=code_digest(),
         parent=parts.parent,
+        lineage=_lineage(night, ingested),
+        since=_since(night, parts, counts),
+        examples=read_examples(night.lake, ((entry.kind, entry.day) for entry in ingested.counts)),
+        free_bytes=free_bytes(night.lake.root),
         stages=[StageTime(name, value) for name, value in seconds.items()]
         + [StageTime(name, value["seconds"], _detail(value)) for name, value in facts.items()],
         rows=[RowCounts(kind, **rows) for kind, rows in ingested.rows().items()],
@@ -90,6 +105,30 @@ def _describe(
         fresh_items=fresh,
         users=users,
         items=items,
+    )
+
+
+def _lineage(night: Night, ingested: Ingested) -> Lineage:
+    versions = {"python": python_version()} | {name: version(name) for name in LIBRARIES}
+    return Lineage(ingested.logs_digest, night.day - dt.timedelta(days=night.recipe.history.days), versions)
+
+
+def _since(night: Night, parts: Parts, counts: Mapping[str, Any]) -> Since | None:
+    """What changed since the parent; None where there is none, or it cannot be read: that must not end the night."""
+    store, id_ = night.store, parts.parent
+    if id_ is None:
+        return None
+    try:
+        parent, folder = store.get(id_), store.fetch(id_, without=BATCH)
+    except ReleaseError:
+        return None
+    return Since(
+        release_id=id_,
+        day=parent.day.isoformat(),
+        recipe=changed_keys(json.loads((folder / RECIPE).read_text()), night.recipe.model_dump(mode="json")),
+        is_same_code=parent.facts["code"] == code_digest(),
+        figures=moved(parent.facts, counts, read_scores(folder), read_scores(parts.scored.path)),
+        catalogue=catalogue_change(folder, parts.prepared.path, N_SHOWN),
     )
 
 
@@ -129,9 +168,17 @@ def _history(night: Night, parts: Parts) -> list[dict[str, Any]]:
             scores = json.loads(store.read(release, SCORES))
         except ReleaseError:  # an old release that is torn ends the trend, not the night
             break
-        nights.append({"day": release.day.isoformat(), "scores": scores})
+        nights.append({"day": release.day.isoformat(), "scores": scores, "night": _figures(store, release)})
         id_ = release.parent
     return nights[::-1]
+
+
+def _figures(store: ReleaseStore, release: Release) -> dict[str, Any] | None:
+    """What a release keeps of its night beside its scores; those made before it was kept have nothing."""
+    if all(entry.path != NIGHT for entry in release.manifest.files):
+        return None
+    found: dict[str, Any] = json.loads(store.read(release, NIGHT))
+    return found
 
 
 def _samples(night: Night, parts: Parts, id_: str) -> tuple[list[SampleUser], list[SampleItem], list[SampleItem]]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,29 @@ import duckdb
 
 from retrieval.errors import ContractError
 from retrieval.schema import Kind
+from storage.logs.judging import KINDS
 from storage.logs.reading import Logs
-from storage.logs.sql import quoted
+from storage.logs.sql import days_in, quoted
 
 FORMATS = {".jsonl": "FORMAT json", ".parquet": "FORMAT parquet, COMPRESSION zstd"}
 """No CSV: a spreadsheet would run what hostile rows call formulas."""
+
+
+def examples(logs: Logs, partitions: Iterable[tuple[Kind, dt.date]], most: int) -> list[dict[str, Any]]:
+    """The first few rows set aside of some partitions for each reason, as `rows` gives them, with that `reason`."""
+    chosen = list(partitions)
+    tests = " OR ".join(
+        f"kind = '{kind}' AND day IN {days_in(day for other, day in chosen if other == kind)}" for kind in KINDS
+    )
+    rows = logs.connection.execute(
+        f"""SELECT reason, kind, day, file, line, content
+            FROM (SELECT unnest(reasons) AS reason, kind, day, file, line, content FROM quarantine WHERE {tests})
+            QUALIFY row_number() OVER (PARTITION BY reason ORDER BY day DESC, kind, file, line) <= $most
+            ORDER BY ALL""",
+        {"most": most},
+    ).fetchall()
+    names = ("reason", "kind", "day", "file", "line")
+    return [dict(zip(names, row, strict=False)) | {"day": str(row[2]), "row": _row(row[5])} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,9 @@ class LocalPlace:
                 raise Conflict
             write_durable(self.root / name, data)
 
+    def keeps_conditions(self) -> bool | None:
+        return None
+
     def member(self, id_: str, path: str, sha256: str) -> str:
         return f"{id_}/{path}"
 

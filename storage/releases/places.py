@@ -59,6 +59,10 @@ class Place(Protocol):
         """
         ...
 
+    def keeps_conditions(self) -> bool | None:
+        """Whether the server refuses a write whose condition does not hold; None where there is no server."""
+        ...
+
     def member(self, id_: str, path: str, sha256: str) -> str:
         """The name of one of a bundle's files."""
         ...

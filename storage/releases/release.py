@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.errors import ArtifactError, ReleaseError
-from storage.bundle import FORMAT, MIXER, RELEASE, REPORT
+from storage.bundle import FORMAT, MIXER, NIGHT, RELEASE, REPORT
 from storage.manifest import MANIFEST, Manifest
 from storage.refs import digest_of_bytes
 from storage.releases.places import Place
@@ -29,8 +29,8 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """Of everything but the pages, which tell seconds."""
-        return self.manifest.without(REPORT, MIXER).digest
+        """Of everything but the pages and what later pages draw, which tell seconds."""
+        return self.manifest.without(REPORT, MIXER, NIGHT).digest
 
     @property
     def decision(self) -> str:

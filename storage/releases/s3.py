@@ -83,6 +83,9 @@ class S3Place:
                 )
         return _honest[key]
 
+    def keeps_conditions(self) -> bool | None:
+        return self.honours_conditions()
+
     def member(self, id_: str, path: str, sha256: str) -> str:
         return f"{id_}/{sha256[:16]}/{path}"  # two that write the same release at once never tear each other's files
 

@@ -55,7 +55,8 @@ def test_a_release_is_gone_back_to_held_pinned_and_promoted_again(
     assert [entry["id"] for entry in ask("list")] == ids
     assert ask("verify")["id"] == ask("verify", "--sizes-only")["id"] == ids[3]
     assert ask("rollback", "--why", "bad day") == {"id": ids[2], "from": ids[3], "held": True}
-    assert answer(capsys, "status", *options)["held"]
+    assert cli.run(["status", *options, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["held"]
     newer = add(store, 4, parent=ids[2])
     assert ask("promote", newer)["from"] == ids[2]
     assert "of a later day" in complaint(capsys, "releases", "promote", ids[0], *options)

@@ -9,20 +9,15 @@ import pytest
 from markup import EVIL, EVIL_ATTRIBUTE, Page, assert_fetches_nothing
 from tables import planted_hand
 
+from retrieval.changes import CatalogueChange, Since, changed_keys, moved
+from retrieval.glance import lights
+from retrieval.glance import verdict as verdict_of
 from retrieval.mixing import measure
+from retrieval.pages import CheckResult, RowCounts
 from retrieval.quotas import Hand
-from retrieval.reporting import (
-    CheckResult,
-    Judgement,
-    NightReport,
-    RowCounts,
-    SampleItem,
-    SampleUser,
-    StageTime,
-    render,
-    timeline,
-)
-from retrieval.reporting import verdict as verdict_of
+from retrieval.report_parts import Judgement, Lineage, NightReport, SampleItem, SampleUser, StageTime
+from retrieval.reporting import render, timeline
+from retrieval.row_examples import RowExample, shown_of
 from retrieval.wording import against_popularity
 
 MEANS = {"blend": (0.1784, 0.0612), "popular": (0.0931, 0.0204), "item_knn": (0.1517, 0.0442)}
@@ -84,6 +79,17 @@ def night() -> NightReport:
         recipe_id="a1b2c3d4e5f6",
         code_digest="9f8e7d",
         parent="r-before",
+        lineage=Lineage("c0ffee", dt.date(2016, 10, 2), {"python": "3.11.7", "torch": "2.13.0"}),
+        since=Since(
+            "r-before",
+            "2017-10-01",
+            [("sources.two_tower.dim", "32", "64")],
+            True,
+            moved({"n_items": 92300}, {"n_items": 92331}, scores(0.9), scores()),
+            CatalogueChange(33, 2, ["DRAGON FRUIT"], ["OLD BREAD"]),
+        ),
+        examples=[RowExample("missing_user", "events", "2017-10-02", "part-0.parquet", 17, [("item_id", "82")])],
+        free_bytes=40 << 30,
         stages=[StageTime("ingest", 3.3, "4,021 events"), StageTime("train", 1141.8), StageTime("publish", 0.0)],
         rows=[RowCounts("events", 4063, 4021, 28, 12, 2, 5), RowCounts("items", 47, 47, 0, 0, 0, 0)],
         n_days_loaded=1,
@@ -112,7 +118,7 @@ def bare(night: NightReport) -> NightReport:
         if isinstance(getattr(night, field.name), (list, dict))
     }
     nothing["mix"] = mix_of(planted_hand(0))
-    return dataclasses.replace(night, parent=None, judgement=Judgement("promote", None, [], []), **nothing)
+    return dataclasses.replace(night, parent=None, since=None, judgement=Judgement("promote", None, [], []), **nothing)
 
 
 def text_of(report: NightReport) -> str:
@@ -277,3 +283,99 @@ def test_each_source_is_said_to_be_worth_what_it_is(night: NightReport) -> None:
 
 def test_a_day_without_choices_has_no_worth(bare: NightReport) -> None:
     assert "Nobody chose anything on this day, so nothing can be said of the shares." in text_of(bare)
+
+
+def test_every_light_says_by_sign_and_word_what_its_colour_says(night: NightReport) -> None:
+    assert {light.part: (light.sign, light.word) for light in lights(night)} == {
+        "Data": ("✓", "in order"),
+        "Quality": ("✓", "passed the gate"),
+        "Fresh items": ("–", "too early to tell"),
+        "Heads": ("–", "no source has any"),
+        "Index": ("✓", "sound"),
+        "Time and room": ("✓", "enough"),
+    }
+    html = render(night)
+    assert html.index('class="lights"') < html.index('class="cards"')
+    anchors = {light.anchor for light in lights(night)}
+    assert all(f'id="{anchor}"' in html for anchor in anchors), "each leads to where to read on"
+
+
+def lit(report: NightReport, part: str) -> tuple[str, str]:
+    (light,) = [light for light in lights(report) if light.part == part]
+    return light.tone, light.word
+
+
+def test_lights_go_out_for_what_they_stand_for(night: NightReport) -> None:
+    def changed(**changes: Any) -> NightReport:
+        return dataclasses.replace(night, **changes)
+
+    held = dataclasses.replace(night.judgement, decision="hold")
+    alike = dataclasses.replace(night.judgement, checks=[release_check("head_cka", passed=False, severity="warn")])
+    heads = {"heads": [{"source": "m", "overlap_at_100": 0.95, "cka": 0.99}]}
+    cohorts = {"spaces": [{"cohorts": [{"state": "failing"}, {"state": "converging"}]}]}
+    slow = [{"day": "2017-09-30", "scores": [], "night": {"seconds": 300.0}}] * 5
+    assert lit(changed(checks=[check("n_rows", passed=False)]), "Data") == ("bad", "1 rule failed")
+    assert lit(changed(judgement=held), "Quality") == ("bad", "held by the gate")
+    assert lit(changed(judgement=alike, similar=heads), "Heads") == ("look", "say the same")
+    assert lit(changed(similar=heads), "Heads") == ("good", "stay apart")
+    assert lit(changed(convergence=cohorts), "Fresh items") == ("bad", "1 cohort does not settle")
+    assert lit(changed(history=slow), "Time and room") == ("look", "3.8 times as long as usual")
+    assert lit(changed(free_bytes=1 << 30), "Time and room") == ("look", "the disk runs full")
+
+
+def test_what_changed_since_the_night_before_is_said(night: NightReport, bare: NightReport) -> None:
+    text = text_of(night)
+    assert "What changed since 2017-10-01" in text
+    assert "sources.two_tower.dim 32 64" in text and "The recipe is another one. The code is the same." in text
+    assert "items in the catalogue 92,300 92,331 +31" in text
+    assert "blend recall@100, all pairs 0.1606 0.1784 +0.0178" in text
+    assert "33 items came into the catalogue DRAGON FRUIT" in text and "2 items went out of it OLD BREAD" in text
+    assert "There is no earlier release to compare with." in text_of(bare)
+
+
+def test_changed_keys_are_those_that_differ_at_any_depth() -> None:
+    before = {"seed": 1, "sources": {"a": {"kind": "popular"}, "b": {"dim": 32}}, "same": [1, 2]}
+    now = {"seed": 1, "sources": {"b": {"dim": 64, "epochs": 2}}, "same": [1, 2]}
+    assert changed_keys(before, now) == [
+        ("sources.a.kind", "popular", "not set"),
+        ("sources.b.dim", "32", "64"),
+        ("sources.b.epochs", "not set", "2"),
+    ]
+
+
+def test_lineage_names_all_that_the_release_follows_from(night: NightReport) -> None:
+    text = text_of(night)
+    for part in ("c0ffee", "9f8e7d", "a1b2c3d4e5f6", "r-before", "2016-10-02 up to 2017-10-02", "torch 2.13.0"):
+        assert part in text, part
+
+
+def test_figures_over_nights_are_drawn_once_there_are_two(night: NightReport) -> None:
+    before = [entry | {"night": {"seconds": 900.0 + n, "n_items": 90000}} for n, entry in enumerate(night.history)]
+    html = render(dataclasses.replace(night, history=before))
+    assert "Seconds of the night" in html and "Items in the catalogue" in html
+    assert html.count("<svg") == render(night).count("<svg") + 2
+    assert "Figures over nights" not in render(night), "nights of before kept no figures"
+
+
+def test_examples_show_what_is_wrong_and_nobody_s_name() -> None:
+    row = {"user_id": "ada@example.org", "item_id": "82", "context": {"phone": "555"}, "event_id": "", "value": None}
+    shown = dict(shown_of("events", row))
+    assert shown == {
+        "user_id": "given, not shown",
+        "item_id": "82",
+        "context": "given, not shown",
+        "event_id": "empty",
+        "value": "missing",
+    }
+    assert shown_of("users", {"user_id": "ada", "attributes": {}}) == [
+        ("user_id", "given, not shown"),
+        ("attributes", "empty"),
+    ]
+    assert shown_of("events", "no json") == [("row", "no row that could be read")]
+    assert len(dict(shown_of("items", {"title": "x" * 500}))["title"]) == 81
+
+
+def test_examples_are_on_the_page_by_their_reason(night: NightReport) -> None:
+    text = text_of(night)
+    assert "Examples of rows set aside" in text
+    assert "missing_user events of 2017-10-02, part-0.parquet , line 17 item_id 82" in text

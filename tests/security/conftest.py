@@ -1,0 +1,5 @@
+"""An S3 server to publish to."""
+
+from release_places import moto
+
+__all__ = ["moto"]
