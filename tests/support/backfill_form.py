@@ -74,9 +74,7 @@ class Person:
 
 
 @contextmanager
-def person_at(
-    url: str, deployment: str, runs: Callable[[], list[dict[str, Any]]], folder: Path
-) -> Iterator[Person]:
+def person_at(url: str, deployment: str, runs: Callable[[], list[dict[str, Any]]], folder: Path) -> Iterator[Person]:
     """A headless Chromium without a network, ended with the block."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)

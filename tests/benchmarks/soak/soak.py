@@ -96,9 +96,20 @@ def _night(one: Soak, night: int, day: dt.date, cause: Cause) -> Row:
 
 def timeline(rows: list[Row]) -> str:
     """The rows as a table in Markdown."""
-    lines = ["| night | what was done to it | run | live after it | opened | resolved | s |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| night | what was done to it | run | live after it | opened | resolved | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
-        cells = (row.night, row.cause or "–", row.run, row.live, ", ".join(row.opened), ", ".join(row.resolved), row.seconds)
+        cells = (
+            row.night,
+            row.cause or "–",
+            row.run,
+            row.live,
+            ", ".join(row.opened),
+            ", ".join(row.resolved),
+            row.seconds,
+        )
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -99,7 +99,9 @@ class Soak:
 
     def promote(self, day: dt.date) -> None:
         """Make the release of a day live by hand."""
-        (release,) = [id_ for id_ in self.place.releases() if ReleaseStore(self.place.lake.releases).get(id_).day == day]
+        (release,) = [
+            id_ for id_ in self.place.releases() if ReleaseStore(self.place.lake.releases).get(id_).day == day
+        ]
         self.command("releases", "promote", release)
 
     def live(self) -> str:
