@@ -52,6 +52,11 @@ def test_the_night_is_scheduled_in_utc_and_never_twice_at_once() -> None:
     assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
 
 
+@pytest.mark.parametrize("deployment", DECLARED, ids=lambda deployment: deployment["name"])
+def test_a_run_outlives_the_worker_that_began_it(deployment: dict[str, dict[str, dict[str, object]]]) -> None:
+    assert deployment["work_pool"]["job_variables"]["stream_output"] is False
+
+
 def test_a_backfill_promotes_nothing_unless_asked() -> None:
     (backfill,) = [deployment for deployment in DECLARED if deployment["name"] == "backfill"]
     assert "span" not in backfill["parameters"]
