@@ -73,10 +73,15 @@ class Upped:
         return path.read_text(errors="replace")[-3000:] if path.exists() else ""
 
     def ask(self, path: str, method: str = "POST", **body: Any) -> Any:
-        """What the server's API answers."""
-        answer = httpx.request(method, f"{self.api}{path}", json=body or None, timeout=30)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
+        """What the server's API answers, once it does: SQLite is busy at times, and the server may be coming back."""
+
+        def asked() -> tuple[Any]:
+            answer = httpx.request(method, f"{self.api}{path}", json=body or None, timeout=30)
+            assert answer.is_success or answer.status_code >= 500, answer.text
+            answer.raise_for_status()
+            return (answer.json() if answer.content else None,)
+
+        return wait_for(asked, seconds=90)[0]
 
     def deployment(self, name: str = "nightly") -> str:
         return str(self.ask(f"/deployments/name/{name}/{name}", "GET")["id"])
