@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import yaml
-from live_prefect import free_port, wait_for
+from live_prefect import ROOT, free_port, wait_for
 from places import Place, landed
 
 from flows.supervision import Supervisor, processes
