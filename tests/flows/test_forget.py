@@ -58,7 +58,7 @@ def test_the_release_after_forgetting_a_user_holds_no_trace_of_them(
     file.write_text(json.dumps(bad) + "\n")
     where = ["--lake", str(place.lake.root)]
     day = str(place.world.days[1])
-    assert command(["backfill", "--start", day, "--end", day, *place.options]) == 0
+    assert command(["backfill", "--start", day, "--end", day, "--mode", "all", *place.options]) == 0
     assert command(["quarantine", "export", *where]) == 0
     assert files_with(place.lake.exports) == ["quarantine.jsonl"]
 
