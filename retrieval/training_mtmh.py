@@ -55,11 +55,10 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     held = _unlearnt(days, config.prerank_days, warm)
     first, last = days[: len(days) - held], days[len(days) - held :]
     trainer.fit(first, n_epochs, scale)
-    prerankers: dict[str, Preranker] = {name: Preranker.none(len(config.heads)) for name in config.heads}
-    if warm is not None:
-        prerankers = {name: Preranker.restored(warm.arrays, name) for name in config.heads}
-    prerankers |= trainer.prerankers(last)
+    prerankers = trainer.prerankers(last)
     trainer.fit(last, 1, scale * FINAL)
+    before = trainer.trained() if warm is None else {n: Preranker.restored(warm.arrays, n) for n in config.heads}
+    prerankers = before | prerankers
     facts = {"warm": warm is not None, "heads": list(config.heads), "day": dataset.day}
     return to_state(model.cpu(), dataset, prerankers, trainer.facts() | facts)
 
@@ -147,14 +146,16 @@ class Trainer:
         config, dim = self.config, self.config.dim
         triggers = self.embed(batch.triggers, 0)
         candidates = self.embed(batch.candidates, self.model.n_sides - 1)
-        scales = (-self.model.log_temperatures.clamp(min=float(np.log(0.01)))).exp()
+        scales = self._scales()
         engagement, relevance = triggers.new_zeros(()), None
         for number, name in enumerate(config.heads):
             part = slice(number * dim, (number + 1) * dim)
             asked, found = triggers[:, part] * scales[number], candidates[:, part]
             weight = config.engagement_weight if name == "relevance" else 1.0
             if weight:
-                engagement = engagement + weight * self._co_engagement(batch, asked, found)
+                a = torch.cat([asked, self.model.popularity[number].expand(len(asked), 1)], dim=1)
+                b = torch.cat([found, self._tensor(batch.worth)[:, None]], dim=1)
+                engagement = engagement + weight * self._co_engagement(batch, a, b)
             if name == "relevance" and config.relevance_weight:
                 relevance = config.relevance_weight * self._distillation(batch, asked, found)
         return engagement, relevance
@@ -173,7 +174,18 @@ class Trainer:
         together = self.batches.together
         pairs = together.all_of(together.events_of(days[0], days[-1] + 1))
         trends = self.batches.trends(days[0])
-        return learn_prerankers(self.dataset, self.config, pairs, self.spaces(trends), self.batches.rng)
+        spaces, trained = self.spaces(trends), self.trained()
+        return learn_prerankers(self.dataset, self.config, pairs, spaces, trends.worth(), trained, self.batches.rng)
+
+    def trained(self) -> dict[str, Preranker]:
+        """The score that each head was trained with: its own similarity and the items' worth."""
+        scales, popularity = self._scales().detach().cpu().numpy(), self.model.popularity.detach().cpu().numpy()
+        weights = np.concatenate([np.diag(scales), popularity[:, None]], axis=1).astype(np.float64)
+        return {name: Preranker(weights[number]) for number, name in enumerate(self.config.heads)}
+
+    def _scales(self) -> Tensor:
+        """One over each head's temperature."""
+        return (-self.model.log_temperatures.clamp(min=float(np.log(0.01)))).exp()
 
     def spaces(self, trends: Trends) -> dict[str, Space]:
         """Every item of the catalogue in each head's space, as a day begins."""
@@ -184,7 +196,7 @@ class Trainer:
                 torch.cat([self.embed(self.batches.items(rows, trends, hides=False), side) for rows in blocks])
                 for side in range(self.model.n_sides)
             ]
-        return by_head([vectors.cpu().numpy() for vectors in made], self.config.heads, trends.log_rates())
+        return by_head([vectors.cpu().numpy() for vectors in made], self.config.heads)
 
     def facts(self) -> dict[str, object]:
         """What a night writes down of the fit."""
@@ -203,8 +215,9 @@ class Trainer:
         return sampled_softmax(asked, found, log_q, (rows, columns), own, weights)
 
     def _distillation(self, batch: PairBatch, asked: Tensor, found: Tensor) -> Tensor:
-        taught = (self._tensor(batch.triggers.text), self._tensor(batch.candidates.text))
-        return distillation(asked, found, *taught, self.config.teacher_temperature)
+        taught = (self._tensor(batch.taught[0]), self._tensor(batch.taught[1]))
+        own = (self._tensor(batch.own[0]), self._tensor(batch.own[1]))
+        return distillation(asked, found, *taught, self.config.teacher_temperature, own)
 
     def _cosine(self, engagement: Tensor, relevance: Tensor) -> float | None:
         """How far both losses pull the trunk the same way: 1 together, -1 against each other."""

@@ -15,7 +15,6 @@ from retrieval.dataset import build_histories, build_people
 from retrieval.domain import Dataset, Histories, State
 from retrieval.errors import RecipeError
 from retrieval.experiment import AGES, Answered, Experiment
-from retrieval.index import ExactIndex
 from retrieval.item_quality import ItemHoldout, ItemJudge
 from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.protocol import AnswersByVectors
@@ -45,7 +44,7 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
         fitted = recipe.sources[source].restore(read_state(model.path))
         spaces = embed(fitted, dataset)
         _keep_positions(folder / POSITIONS, dataset, spaces, settled_days)
-        placed = {head: Placed(ExactIndex(s.targets), s) for head, s in spaces.items()}
+        placed = {head: Placed.exactly(s) for head, s in spaces.items()}
         before, ahead = _around(night, dataset, experiment.ahead_days)
         holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
         judge, answering = ItemJudge(before, holdout, HOLDOUT_SEED), join(fitted, placed)

@@ -8,7 +8,6 @@ import pytest
 from retrieval.domain import UNKNOWN, Candidates, Dataset
 from retrieval.errors import ModelError
 from retrieval.head_health import greatest_cka, greatest_overlap, overlap
-from retrieval.index import ExactIndex
 from retrieval.item_quality import ItemHoldout, ItemJudge
 from retrieval.preranking import Preranker
 from retrieval.queries import ask, ask_about
@@ -40,7 +39,7 @@ SEED, K = 3, 6
 
 
 def answering(fitted: Mtmh, dataset: Dataset) -> JoinedHeads:
-    placed = {head: Placed(ExactIndex(space.targets), space) for head, space in embed(fitted, dataset).items()}
+    placed = {head: Placed.exactly(space) for head, space in embed(fitted, dataset).items()}
     joined = join(fitted, placed)
     assert isinstance(joined, JoinedHeads)
     return joined
@@ -160,7 +159,7 @@ def test_a_user_gets_what_goes_with_the_newest_choices_and_nothing_without_any(
 def test_recent_items_ask_the_heads_about_the_newest_steps_alone(dataset: Dataset) -> None:
     config = RecentItemsConfig(last=1, through=QUICK)
     fitted = config.fit(dataset, seed=SEED)
-    placed = {head: Placed(ExactIndex(space.targets), space) for head, space in embed(fitted, dataset).items()}
+    placed = {head: Placed.exactly(space) for head, space in embed(fitted, dataset).items()}
     recent, users = join(fitted, placed), np.arange(len(dataset.people))
     asked = ask(dataset, users)
     newest = asked.histories.last(2)  # a basket has two items
