@@ -201,9 +201,14 @@ def compare(experiment: Experiment, walks: Walks, settled_days: int) -> Comparis
         rows=tuple(_row(name, means[name], base, found[name], experiment) for name in names),
         seconds={name: float(np.mean([night.seconds for s in seeds for night in s])) for name, seeds in walks.items()},
         settling=_settled(experiment, walks, settled_days),
-        heads={name: found for name, seeds in walks.items() if (found := [s[-1].heads for s in seeds if s[-1].heads])},
+        heads=_heads(walks),
         fresh_by_age={name: [_at_age(ages) for ages in means[name][BY_AGE]] for name in names},
     )
+
+
+def _heads(walks: Walks) -> dict[str, list[HeadHealth]]:
+    by_variant = {name: [s[-1].heads for s in seeds if s[-1].heads is not None] for name, seeds in walks.items()}
+    return {name: apart for name, apart in by_variant.items() if apart}
 
 
 def _by_way(walks: Walks) -> dict[str, list[Columns]]:

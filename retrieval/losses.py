@@ -9,8 +9,6 @@ from torch import Tensor
 
 CHUNK = 128
 """Query rows whose scores are held at once: they stay in cache, and queries x candidates is never stored."""
-NOWHERE = -1e9
-"""A score whose exponential is 0, of which differences are numbers."""
 
 
 def sampled_softmax(
@@ -89,17 +87,15 @@ def distillation(
     teacher_queries: Float[Tensor, "queries text"],
     teacher_candidates: Float[Tensor, "candidates text"],
     teacher_temperature: float,
-    ignored: tuple[Int[Tensor, " hits"], Int[Tensor, " hits"]],
 ) -> Float[Tensor, ""]:
     """Mean over queries of KL(Q || P): what the student says of the candidates against what the teacher says.
 
     Q = softmax(teacher similarities / temperature), P = softmax(s), s the student's inner products, which carry their
-    own temperature, both over the candidates that are not ignored for the query: an item is most like itself, which
-    teaches nothing. The gradient on s is P - Q. `ignored` is (query rows, candidate rows), ascending by query row.
+    own temperature. The gradient on s is P - Q.
     Source: MTMH, arXiv 2506.06239, equation 2.
     """
     loss: Float[Tensor, ""] = _Distillation.apply(
-        queries, candidates, teacher_queries, teacher_candidates, teacher_temperature, ignored
+        queries, candidates, teacher_queries, teacher_candidates, teacher_temperature
     )
     return loss
 
@@ -115,18 +111,14 @@ class _Distillation(torch.autograd.Function):
         teacher_queries: Tensor,
         teacher_candidates: Tensor,
         teacher_temperature: float,
-        ignored: tuple[Tensor, Tensor],
     ) -> Tensor:
         grad_queries, grad_candidates = torch.empty_like(queries), torch.zeros_like(candidates)
         total, scaled = queries.new_zeros(()), teacher_queries / teacher_temperature
         room = queries.new_empty((2, min(CHUNK, len(queries)), len(candidates)))
-        barred = _by_chunk(ignored[0], len(queries))
-        for chunk, start in enumerate(range(0, len(queries), CHUNK)):
+        for start in range(0, len(queries), CHUNK):
             stop = min(start + CHUNK, len(queries))
             taught = torch.mm(scaled[start:stop], teacher_candidates.T, out=room[0, : stop - start])
             scores = torch.mm(queries[start:stop], candidates.T, out=room[1, : stop - start])
-            own = ignored[0][barred[chunk]] - start, ignored[1][barred[chunk]]
-            taught[own], scores[own] = NOWHERE, NOWHERE
             taught -= taught.logsumexp(dim=1, keepdim=True)
             scores -= scores.logsumexp(dim=1, keepdim=True)
             wanted = taught.exp()
@@ -140,4 +132,4 @@ class _Distillation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> Any:
         grad_queries, grad_candidates = ctx.saved_tensors
-        return grad_queries * outer[0], grad_candidates * outer[0], None, None, None, None
+        return grad_queries * outer[0], grad_candidates * outer[0], None, None, None

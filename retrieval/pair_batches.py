@@ -42,7 +42,7 @@ class PairBatch:
     """Rows of triggers, ascending, and of candidates."""
     weights: Float32[np.ndarray, " pairs"]
     own: tuple[Int64[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]
-    """Candidates that are the trigger itself: no negatives of it, and nothing to be taught."""
+    """Candidates that are the trigger itself: no negatives of it."""
     worth: Float32[np.ndarray, " candidates"]
     """The logarithm of each candidate's rate of choice as the day began."""
     taught: tuple[Float32[np.ndarray, "triggers taught"], Float32[np.ndarray, "candidates taught"]]

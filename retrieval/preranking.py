@@ -43,6 +43,10 @@ class Preranker:
         roots = (np.sign(self.weights) * np.sqrt(np.abs(self.weights))).astype(np.float32)
         return np.concatenate([root * part for root, part in zip(roots, [*asked.values(), one], strict=True)], axis=1)
 
+    def with_worth(self, share: float) -> Self:
+        """The same with so much of the weight of worth."""
+        return type(self)(np.append(self.weights[:-1], share * self.weights[-1]))
+
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], head: str) -> Self:
         return cls(np.asarray(arrays[key_of(head)], np.float64))

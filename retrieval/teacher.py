@@ -37,15 +37,16 @@ class Teacher:
         rows = sp.csr_array((values, topics.values, topics.offsets), (len(topics), width))
         return cls(np.asarray(dataset.text_vectors, np.float32), catalogue.text_rows, rows, share)
 
-    def vectors(self, *parts: np.ndarray) -> tuple[Float32[np.ndarray, "items width"], ...]:
-        """A vector for each item of each part, whose inner products are similarities; only of the same call."""
-        texts = [self.texts[self.text_rows[items]] for items in parts]
+    def vectors(
+        self, asked: np.ndarray, found: np.ndarray
+    ) -> tuple[Float32[np.ndarray, "asked width"], Float32[np.ndarray, "found width"]]:
+        """Vectors of both, whose inner products are the similarities; those of two calls have nothing in common."""
         if not self.share:
-            return tuple(texts)
-        topics = [self.topics[items] for items in parts]
-        met = np.unique(np.concatenate([part.indices for part in topics]))
+            return self.texts[self.text_rows[asked]], self.texts[self.text_rows[found]]
+        met = np.unique(self.topics[asked].indices)  # what nobody asks about cannot be shared
+        return self._both(asked, met), self._both(found, met)
+
+    def _both(self, items: np.ndarray, met: np.ndarray) -> Float32[np.ndarray, "items width"]:
+        text, topics = self.texts[self.text_rows[items]], self.topics[items][:, met].toarray()
         weights = np.sqrt([1 - self.share, self.share]).astype(np.float32)
-        return tuple(
-            np.concatenate([weights[0] * text, weights[1] * topic[:, met].toarray()], axis=1)
-            for text, topic in zip(texts, topics, strict=True)
-        )
+        return np.concatenate([weights[0] * text, weights[1] * topics], axis=1)

@@ -216,8 +216,7 @@ class Trainer:
 
     def _distillation(self, batch: PairBatch, asked: Tensor, found: Tensor) -> Tensor:
         taught = (self._tensor(batch.taught[0]), self._tensor(batch.taught[1]))
-        own = (self._tensor(batch.own[0]), self._tensor(batch.own[1]))
-        return distillation(asked, found, *taught, self.config.teacher_temperature, own)
+        return distillation(asked, found, *taught, self.config.teacher_temperature)
 
     def _cosine(self, engagement: Tensor, relevance: Tensor) -> float | None:
         """How far both losses pull the trunk the same way: 1 together, -1 against each other."""
