@@ -43,8 +43,6 @@ class PairBatch:
     weights: Float32[np.ndarray, " pairs"]
     own: tuple[Int64[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]
     """Candidates that are the trigger itself: no negatives of it."""
-    worth: Float32[np.ndarray, " candidates"]
-    """The logarithm of each candidate's rate of choice as the day began."""
     taught: tuple[Float32[np.ndarray, "triggers taught"], Float32[np.ndarray, "candidates taught"]]
     """What the teacher says: its similarities are inner products of these."""
 
@@ -99,7 +97,6 @@ class PairBatches:
             pairs=(rows.astype(np.int64), np.searchsorted(sample.items, targets).astype(np.int64)),
             weights=(weights / weights.sum()).astype(np.float32),
             own=(np.flatnonzero(is_own), places[is_own].astype(np.int64)),
-            worth=trends.worth()[sample.items],
             taught=self.teacher.vectors(triggers, sample.items),
         )
 

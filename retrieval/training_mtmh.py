@@ -153,9 +153,7 @@ class Trainer:
             asked, found = triggers[:, part] * scales[number], candidates[:, part]
             weight = config.engagement_weight if name == "relevance" else 1.0
             if weight:
-                a = torch.cat([asked, self.model.popularity[number].expand(len(asked), 1)], dim=1)
-                b = torch.cat([found, self._tensor(batch.worth)[:, None]], dim=1)
-                engagement = engagement + weight * self._co_engagement(batch, a, b)
+                engagement = engagement + weight * self._co_engagement(batch, asked, found)
             if name == "relevance" and config.relevance_weight:
                 relevance = config.relevance_weight * self._distillation(batch, asked, found)
         return engagement, relevance
@@ -178,10 +176,10 @@ class Trainer:
         return learn_prerankers(self.dataset, self.config, pairs, spaces, trends.worth(), trained, self.batches.rng)
 
     def trained(self) -> dict[str, Preranker]:
-        """The score that each head was trained with: its own similarity and the items' worth."""
-        scales, popularity = self._scales().detach().cpu().numpy(), self.model.popularity.detach().cpu().numpy()
-        weights = np.concatenate([np.diag(scales), popularity[:, None]], axis=1).astype(np.float64)
-        return {name: Preranker(weights[number]) for number, name in enumerate(self.config.heads)}
+        """The score that each head was trained with: its own similarity alone, as sharp as it has become."""
+        scales, heads = self._scales().detach().cpu().numpy(), self.config.heads
+        weights = np.concatenate([np.diag(scales), np.zeros((len(heads), 1))], axis=1)
+        return {name: Preranker(weights[number].astype(np.float64)) for number, name in enumerate(heads)}
 
     def _scales(self) -> Tensor:
         """One over each head's temperature."""

@@ -98,7 +98,6 @@ class Mtmh(nn.Module):
             torch.default_generator.manual_seed(int(torch.randint(1 << 62, (), generator=generator)))
             self.towers = nn.ModuleList(Tower(sizes) for _ in range(1 + are_apart))
         self.log_temperatures = nn.Parameter(torch.full((len(sizes.heads),), temperature).log())
-        self.popularity = nn.Parameter(torch.full((len(sizes.heads),), 1.0))
 
     @property
     def n_sides(self) -> int:
@@ -117,7 +116,7 @@ class Mtmh(nn.Module):
 
     def of_layers(self) -> list[nn.Parameter]:
         """Everything that is no table."""
-        return [*self.towers.parameters(), self.log_temperatures, self.popularity]
+        return [*self.towers.parameters(), self.log_temperatures]
 
     def of_trunk(self) -> list[nn.Parameter]:
         """What both losses pull at."""
