@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from retrieval.domain import UNKNOWN
+from retrieval.index import IndexConfig, build_index, tune
 from retrieval.learning_prerankers import features
 from retrieval.preranking import Preranker, learnt
+from retrieval.text import unit
 
 HEADS: Final = ("engagement", "relevance")
 
@@ -35,6 +37,17 @@ def test_the_inner_product_is_the_weighted_sum_of_what_is_weighed(weights: tuple
     wanted = features(everything, asked, heads, worth) @ preranker.weights
     found = preranker.of_questions(asked) @ preranker.of_items(heads, worth).T
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    lengths = np.linalg.norm(preranker.of_items(heads, worth), axis=1)
+    np.testing.assert_allclose(lengths, lengths[0], rtol=1e-5)
+
+
+def test_a_graph_finds_items_that_are_seldom_chosen() -> None:
+    rng = np.random.default_rng(0)
+    heads = {name: unit(rng.standard_normal((3000, 16)).astype(np.float32)) for name in HEADS}
+    preranker = Preranker(np.array([6.0, 3.0, 1.0]))
+    vectors = preranker.of_items(heads, rng.exponential(1.5, 3000).astype(np.float32))
+    _, quality = tune(build_index(vectors, IndexConfig()), preranker.of_questions(heads), IndexConfig())
+    assert quality.recall_at_10 > 0.99
 
 
 def test_what_is_learnt_is_the_lowest_point_of_the_loss() -> None:
