@@ -15,6 +15,8 @@ from jaxtyping import Float, Float32, Float64
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from retrieval.lengths import equally_long, zero_added
+
 RIDGE = 1e-3
 """Pull of the weights towards none, so that features that say the same share what they say."""
 
@@ -24,9 +26,8 @@ class Preranker:
     """Weights of each head's similarity, in the order of the heads, and last of the items' worth.
 
     score = sum over heads h of w_h <q_h, x_h> + w_last worth(x). Both sides carry the roots of the weights, so that an
-    item is as near to another as it is to a question about that other: graphs are built on that. A last number brings
-    all items to one length, and meets a 0 in questions: in a graph by inner products nothing leads to short vectors.
-    Source: Bachrach et al., RecSys 2014, for the equal lengths.
+    item is as near to another as it is to a question about that other: graphs are built on that. All items are made
+    equally long: in a graph by inner products nothing leads to short vectors.
     """
 
     weights: Float64[np.ndarray, " features"]
@@ -38,16 +39,14 @@ class Preranker:
         parts = [*heads.values(), worth[:, None]]
         roots = np.sqrt(np.abs(self.weights)).astype(np.float32)
         weighed = [root * np.asarray(part) for root, part in zip(roots, parts, strict=True)]
-        squares = np.sum([np.square(part).sum(axis=1) for part in weighed], axis=0)
-        rest = np.sqrt(squares.max(initial=0) - squares)[:, None]
-        return np.concatenate([*weighed, rest], axis=1, dtype=np.float32)
+        return equally_long(np.concatenate(weighed, axis=1, dtype=np.float32))
 
     def of_questions(self, asked: Mapping[str, np.ndarray]) -> Float32[np.ndarray, "queries width"]:
         """What such an index is asked with, of the heads' own questions."""
         one = np.ones((len(next(iter(asked.values()))), 1), np.float32)
         roots = np.sign(self.weights) * np.sqrt(np.abs(self.weights))
         weighed = [root * part for root, part in zip(roots, [*asked.values(), one], strict=True)]
-        return np.concatenate([*weighed, 0 * one], axis=1, dtype=np.float32)
+        return zero_added(np.concatenate(weighed, axis=1, dtype=np.float32))
 
     def with_worth(self, share: float) -> Self:
         """The same with so much of the weight of worth."""
