@@ -17,7 +17,7 @@ from retrieval.finders import ranks_in
 from retrieval.merging import Merge, rounds
 from retrieval.progress import advance
 from retrieval.queries import ask, ask_about
-from retrieval.recommender import alike, heads_of
+from retrieval.recommender import alike
 from retrieval.retrievers.protocol import AnswersByVectors, Retriever
 from retrieval.rules import FrozenModel
 
@@ -117,8 +117,7 @@ class Batch:
 
     def _similar(self, items: Int32[np.ndarray, " items"]) -> Answers:
         queries, k = ask_about(self.dataset, items), self.config.similar_k
-        sources = self._exact(self.sources) if heads_of(self.sources) else self.sources  # heads are asked for many
-        return Answers(items, alike(sources, self.merge, items, queries, k, threads=False))
+        return Answers(items, alike(self.sources, self.merge, items, queries, k, threads=False))
 
 
 def _in_order(

@@ -1,6 +1,7 @@
 """The page of an experiment: its question, its front of recall against relevance, and its table."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,10 +12,15 @@ from retrieval.front_plot import front_chart
 from retrieval.metrics import Estimate
 from retrieval.pages import environment
 from retrieval.settling import settling_lines
+from retrieval.similarity import HeadHealth
+
+HEAD_FIGURES = {"overlap@100": "overlap_at_100", "CKA": "cka", "gradient cosine": "gradient_cosine"}
+"""How far apart heads are, and what it is called in `HeadHealth`."""
 
 
 def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.date) -> str:
     """The page, self-contained."""
+    charts = {name: Markup(drawn) for name, drawn in charts_of(experiment, comparison).items()}  # matplotlib escapes
     return (
         environment()
         .get_template("comparison.html.j2")
@@ -24,8 +30,10 @@ def render_comparison(experiment: Experiment, comparison: Comparison, day: dt.da
             day=day.isoformat(),
             heads=list(FIGURES.values()),
             rows=[(row.name, [cell(row, name) for name in FIGURES]) for row in comparison.rows],
-            settling_chart=Markup(_settling_chart(comparison)),
-            chart=Markup(front_chart(front_of(comparison), experiment.question)),  # safe: matplotlib escapes all text
+            settling_chart=charts.get("settling"),
+            chart=charts["front"],
+            health_heads=list(HEAD_FIGURES),
+            health_rows=heads_rows(comparison),
         )
     )
 
@@ -55,6 +63,31 @@ def settling_table(comparison: Comparison) -> str:
         left = [f"{share:.2f}" for share in found.left]
         lines.append(f"| {' | '.join([name, str(found.n_cohorts), str(found.n_items), *figures, *left])} |")
     return "\n".join(lines) + "\n"
+
+
+def heads_table(comparison: Comparison) -> str:
+    """How far apart the heads of each variant are with each seed, in Markdown; nothing where all have one head."""
+    if not comparison.heads:
+        return ""
+    lines = [f"| {' | '.join(['', *HEAD_FIGURES])} |", f"|{'---|' * (1 + len(HEAD_FIGURES))}"]
+    lines += [f"| {' | '.join([name, *cells])} |" for name, cells in heads_rows(comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def heads_rows(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Each variant's name, and its figures seed by seed."""
+    return [(name, [_by_seed(found, of) for of in HEAD_FIGURES.values()]) for name, found in comparison.heads.items()]
+
+
+def _by_seed(found: Sequence[HeadHealth], figure: str) -> str:
+    values = [getattr(health, figure) for health in found]
+    return ", ".join("none" if value is None else f"{value:.3f}" for value in values)
+
+
+def charts_of(experiment: Experiment, comparison: Comparison) -> dict[str, str]:
+    """The page's charts by name, as SVG elements."""
+    charts = {"front": front_chart(front_of(comparison), experiment.question)}
+    return charts | ({"settling": drawn} if (drawn := _settling_chart(comparison)) else {})
 
 
 def cell(row: Row, name: str) -> str:

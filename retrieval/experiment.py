@@ -21,6 +21,7 @@ from retrieval.recipe import Recipe
 from retrieval.rules import FrozenModel
 from retrieval.seeds import generator
 from retrieval.settling import Settling, curves_of, settling
+from retrieval.similarity import HeadHealth
 
 FIGURES = {
     "recall_at_10": "recall@10",
@@ -126,6 +127,8 @@ class Answered:
     """Where fresh and some established items were, by head."""
     seconds: float
     """Of training."""
+    heads: HeadHealth | None = None
+    """How far apart the variant's heads are; None where it has one."""
 
 
 Walks = Mapping[str, Sequence[Sequence[Answered]]]
@@ -171,6 +174,8 @@ class Comparison:
     """By variant and head: how soon fresh items are where they stay; nothing where the nights are few."""
     fresh_by_age: dict[str, list[AgeRecall]]
     """By row, a figure a day of age."""
+    heads: dict[str, list[HeadHealth]]
+    """By variant of several heads, how far apart these are: a figure a seed, on the last night."""
 
 
 def compare(experiment: Experiment, walks: Walks, settled_days: int) -> Comparison:
@@ -196,8 +201,14 @@ def compare(experiment: Experiment, walks: Walks, settled_days: int) -> Comparis
         rows=tuple(_row(name, means[name], base, found[name], experiment) for name in names),
         seconds={name: float(np.mean([night.seconds for s in seeds for night in s])) for name, seeds in walks.items()},
         settling=_settled(experiment, walks, settled_days),
+        heads=_heads(walks),
         fresh_by_age={name: [_at_age(ages) for ages in means[name][BY_AGE]] for name in names},
     )
+
+
+def _heads(walks: Walks) -> dict[str, list[HeadHealth]]:
+    by_variant = {name: [s[-1].heads for s in seeds if s[-1].heads is not None] for name, seeds in walks.items()}
+    return {name: apart for name, apart in by_variant.items() if apart}
 
 
 def _by_way(walks: Walks) -> dict[str, list[Columns]]:

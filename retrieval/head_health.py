@@ -46,5 +46,5 @@ def greatest_overlap(source: AnswersByVectors, items: np.ndarray, queries: Queri
 def greatest_cka(source: AnswersByVectors) -> float:
     """The linear CKA of the two heads whose vectors are most alike."""
     rows = np.unique(np.linspace(0, source.n_items - 1, min(SAMPLE, source.n_items)).astype(np.int64))
-    vectors = {head: np.asarray(index.vectors[rows]) for head, index in source.spaces().items()}
+    vectors = {head: np.asarray(held[rows]) for head, held in source.vectors().items()}
     return max(linear_cka(vectors[a], vectors[b]) for a, b in combinations(vectors, 2))

@@ -12,6 +12,7 @@ from retrieval.domain import Dataset
 from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.sampling import mixed_sample
 from retrieval.tastes import ItemFeatures
+from retrieval.teacher import Teacher
 from retrieval.trends import Trends
 
 
@@ -42,6 +43,8 @@ class PairBatch:
     weights: Float32[np.ndarray, " pairs"]
     own: tuple[Int64[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]
     """Candidates that are the trigger itself: no negatives of it."""
+    taught: tuple[Float32[np.ndarray, "triggers taught"], Float32[np.ndarray, "candidates taught"]]
+    """What the teacher says: its similarities are inner products of these."""
 
 
 class PairBatches:
@@ -50,6 +53,7 @@ class PairBatches:
     def __init__(self, dataset: Dataset, config: MtmhConfig, features: ItemFeatures, rng: np.random.Generator) -> None:
         self.dataset, self.config, self.features, self.rng = dataset, config, features, rng
         self.together = CoEngagement.of(dataset.histories, config.window_days)
+        self.teacher = Teacher.of(dataset, config.teacher_topics)
 
     def trends(self, day: int) -> Trends:
         """How items had been doing when a day began."""
@@ -93,6 +97,7 @@ class PairBatches:
             pairs=(rows.astype(np.int64), np.searchsorted(sample.items, targets).astype(np.int64)),
             weights=(weights / weights.sum()).astype(np.float32),
             own=(np.flatnonzero(is_own), places[is_own].astype(np.int64)),
+            taught=self.teacher.vectors(triggers, sample.items),
         )
 
     def items(self, rows: Int64[np.ndarray, " items"], trends: Trends, *, hides: bool) -> Items:

@@ -170,6 +170,11 @@ def settling_chart(space: dict[str, Any], label: str) -> str:
         return svg(figure, label)
 
 
+def as_file(element: str) -> str:
+    """A chart of a page as a file of its own, on white paper wherever it is looked at."""
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + element.replace("<svg", '<svg style="background: white"', 1)
+
+
 def svg(figure: Figure, label: str) -> str:
     """The figure as an element of an HTML page, named for screen readers and scaled by its container."""
     buffer = io.StringIO()

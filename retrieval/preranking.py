@@ -1,7 +1,8 @@
-"""A head's own last word on its candidates: one linear score of what all heads say and how often an item is chosen.
+"""A head's own last word: one linear score of what all heads say and how often an item is chosen, as an inner product.
 
-Each head's preranker learns from that head's own aim, on that head's own candidates: one that learnt from engagement
-alone would push out what the relevance head found.
+Each head's preranker learns from that head's own aim: one that learnt from engagement alone would push out what the
+relevance head found. Being linear, its score is itself an inner product of two longer vectors, so that the head's
+index ranks by it, and nothing has to be put in order afterwards.
 Source: MTMH, arXiv 2506.06239, section 3.4; the form is ours.
 """
 
@@ -10,12 +11,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from retrieval.domain import UNKNOWN, Candidates
-from retrieval.spaces import Space
+from retrieval.lengths import equally_long, zero_added
 
 RIDGE = 1e-3
 """Pull of the weights towards none, so that features that say the same share what they say."""
@@ -23,23 +23,34 @@ RIDGE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Preranker:
-    """Weights of each head's similarity, in the order of the heads, and last of the items' rates."""
+    """Weights of each head's similarity, in the order of the heads, and last of the items' worth.
+
+    score = sum over heads h of w_h <q_h, x_h> + w_last worth(x). Both sides carry the roots of the weights, so that an
+    item is as near to another as it is to a question about that other: graphs are built on that. All items are made
+    equally long: in a graph by inner products nothing leads to short vectors.
+    """
 
     weights: Float64[np.ndarray, " features"]
 
-    def rank(self, found: Candidates, asked: Mapping[str, np.ndarray], spaces: Mapping[str, Space]) -> Candidates:
-        """The candidates of a head in its preranker's order; ties keep the head's."""
-        if not self.weights.any():
-            return found
-        scores = (features(found.items, asked, spaces) @ self.weights).astype(np.float32)
-        scores[found.items == UNKNOWN] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return Candidates(np.take_along_axis(found.items, order, 1), np.take_along_axis(scores, order, 1))
+    def of_items(
+        self, heads: Mapping[str, np.ndarray], worth: Float32[np.ndarray, " items"]
+    ) -> Float32[np.ndarray, "items width"]:
+        """What an index ranks by: the items' vectors head after head, their worth, and what makes them one length."""
+        parts = [*heads.values(), worth[:, None]]
+        roots = np.sqrt(np.abs(self.weights)).astype(np.float32)
+        weighed = [root * np.asarray(part) for root, part in zip(roots, parts, strict=True)]
+        return equally_long(np.concatenate(weighed, axis=1, dtype=np.float32))
 
-    @classmethod
-    def none(cls, n_heads: int) -> Self:
-        """Leaves the order as it is."""
-        return cls(np.zeros(n_heads + 1))
+    def of_questions(self, asked: Mapping[str, np.ndarray]) -> Float32[np.ndarray, "queries width"]:
+        """What such an index is asked with, of the heads' own questions."""
+        one = np.ones((len(next(iter(asked.values()))), 1), np.float32)
+        roots = np.sign(self.weights) * np.sqrt(np.abs(self.weights))
+        weighed = [root * part for root, part in zip(roots, [*asked.values(), one], strict=True)]
+        return zero_added(np.concatenate(weighed, axis=1, dtype=np.float32))
+
+    def with_worth(self, share: float) -> Self:
+        """The same with so much of the weight of worth."""
+        return type(self)(np.append(self.weights[:-1], share * self.weights[-1]))
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], head: str) -> Self:
@@ -49,19 +60,6 @@ class Preranker:
 def key_of(head: str) -> str:
     """The name of a head's preranker among a state's arrays."""
     return f"preranker.{head}"
-
-
-def features(
-    items: Int32[np.ndarray, "queries k"], asked: Mapping[str, np.ndarray], spaces: Mapping[str, Space]
-) -> Float32[np.ndarray, "queries k features"]:
-    """What prerankers look at: each head's similarity to the query, and the logarithm of the item's rate."""
-    known = np.maximum(items, 0)
-    alike = [
-        np.matmul(np.asarray(space.targets[known]), asked[name][:, :, None])[:, :, 0] for name, space in spaces.items()
-    ]
-    worth = next(iter(spaces.values())).worth
-    assert worth is not None
-    return np.stack([*alike, worth[known]], axis=2).astype(np.float32)
 
 
 def learnt(

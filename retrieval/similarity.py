@@ -60,7 +60,7 @@ def measure(
             found = answers_of(source, judge.holdout, config.alphas)
             scores += [judge.score(name, answers, *way) for way, answers in found.items()]
             if len(source.spaces()) > 1:
-                heads.append(_health(name, source, found))
+                heads.append(health_of(name, source, found))
         elif name in item_to_item:
             scores.append(judge.score(name, source.retrieve(judge.holdout.queries, DEPTH)))
     return Similar(len(judge.holdout), tuple(scores), tuple(heads))
@@ -84,7 +84,8 @@ def answers_of(
     return found
 
 
-def _health(name: str, source: AnswersByVectors, found: Mapping[tuple[str, float | None], Candidates]) -> HeadHealth:
+def health_of(name: str, source: AnswersByVectors, found: Mapping[tuple[str, float | None], Candidates]) -> HeadHealth:
+    """How far apart the first two heads of a source are, by what they said of the same triggers."""
     one, other = list(found.values())[:2]
     cosine = source.state().facts.get("gradient_cosine", source.state().facts.get("through.gradient_cosine"))
     return HeadHealth(

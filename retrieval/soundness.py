@@ -63,8 +63,8 @@ def stale_vectors(source: AnswersByVectors, dataset: Dataset) -> int:
 
     `dataset` is what the source was fitted on, with its text vectors.
     """
-    made, spaces = source.embedded(dataset), source.spaces()
-    return max(_n_differing(made[head], np.asarray(spaces[head].vectors)) for head in spaces)
+    made, held = source.embedded(dataset), source.vectors()
+    return max(_n_differing(made[head], np.asarray(held[head])) for head in held)
 
 
 def read_index(

@@ -15,8 +15,13 @@ class Space:
     targets: Float32[np.ndarray, "items dim"]
     triggers: Float32[np.ndarray, "items dim"] | None = None
     """Items as what is asked about; None where they are the same."""
-    worth: Float32[np.ndarray, " items"] | None = None
-    """What a preranker knows of an item besides; None where none reads it."""
+    ranked: Float32[np.ndarray, "items width"] | None = None
+    """What the index ranks by, where that is more than where items lie."""
+
+    @property
+    def searched(self) -> Float32[np.ndarray, "items width"]:
+        """The vectors that an index is made of."""
+        return self.targets if self.ranked is None else self.ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Placed:
     def triggers(self) -> Float32[np.ndarray, "items dim"]:
         return self.space.targets if self.space.triggers is None else self.space.triggers
 
+    @classmethod
+    def exactly(cls, space: Space) -> "Placed":
+        """A space searched by comparing with every item."""
+        return cls(ExactIndex(space.searched), space)
+
     def exact(self) -> "Placed":
         """The same space, searched by comparing with every item."""
-        return Placed(ExactIndex(self.space.targets), self.space)
+        return Placed.exactly(self.space)

@@ -55,11 +55,10 @@ def fit_mtmh(dataset: Dataset, config: MtmhConfig, *, seed: int, warm: State | N
     held = _unlearnt(days, config.prerank_days, warm)
     first, last = days[: len(days) - held], days[len(days) - held :]
     trainer.fit(first, n_epochs, scale)
-    prerankers: dict[str, Preranker] = {name: Preranker.none(len(config.heads)) for name in config.heads}
-    if warm is not None:
-        prerankers = {name: Preranker.restored(warm.arrays, name) for name in config.heads}
-    prerankers |= trainer.prerankers(last)
+    prerankers = trainer.prerankers(last)
     trainer.fit(last, 1, scale * FINAL)
+    before = trainer.trained() if warm is None else {n: Preranker.restored(warm.arrays, n) for n in config.heads}
+    prerankers = before | prerankers
     facts = {"warm": warm is not None, "heads": list(config.heads), "day": dataset.day}
     return to_state(model.cpu(), dataset, prerankers, trainer.facts() | facts)
 
@@ -147,7 +146,7 @@ class Trainer:
         config, dim = self.config, self.config.dim
         triggers = self.embed(batch.triggers, 0)
         candidates = self.embed(batch.candidates, self.model.n_sides - 1)
-        scales = (-self.model.log_temperatures.clamp(min=float(np.log(0.01)))).exp()
+        scales = self._scales()
         engagement, relevance = triggers.new_zeros(()), None
         for number, name in enumerate(config.heads):
             part = slice(number * dim, (number + 1) * dim)
@@ -173,7 +172,18 @@ class Trainer:
         together = self.batches.together
         pairs = together.all_of(together.events_of(days[0], days[-1] + 1))
         trends = self.batches.trends(days[0])
-        return learn_prerankers(self.dataset, self.config, pairs, self.spaces(trends), self.batches.rng)
+        spaces, trained = self.spaces(trends), self.trained()
+        return learn_prerankers(self.dataset, self.config, pairs, spaces, trends.worth(), trained, self.batches.rng)
+
+    def trained(self) -> dict[str, Preranker]:
+        """The score that each head was trained with: its own similarity alone, as sharp as it has become."""
+        scales, heads = self._scales().detach().cpu().numpy(), self.config.heads
+        weights = np.concatenate([np.diag(scales), np.zeros((len(heads), 1))], axis=1)
+        return {name: Preranker(weights[number].astype(np.float64)) for number, name in enumerate(heads)}
+
+    def _scales(self) -> Tensor:
+        """One over each head's temperature."""
+        return (-self.model.log_temperatures.clamp(min=float(np.log(0.01)))).exp()
 
     def spaces(self, trends: Trends) -> dict[str, Space]:
         """Every item of the catalogue in each head's space, as a day begins."""
@@ -184,7 +194,7 @@ class Trainer:
                 torch.cat([self.embed(self.batches.items(rows, trends, hides=False), side) for rows in blocks])
                 for side in range(self.model.n_sides)
             ]
-        return by_head([vectors.cpu().numpy() for vectors in made], self.config.heads, trends.log_rates())
+        return by_head([vectors.cpu().numpy() for vectors in made], self.config.heads)
 
     def facts(self) -> dict[str, object]:
         """What a night writes down of the fit."""
@@ -203,7 +213,7 @@ class Trainer:
         return sampled_softmax(asked, found, log_q, (rows, columns), own, weights)
 
     def _distillation(self, batch: PairBatch, asked: Tensor, found: Tensor) -> Tensor:
-        taught = (self._tensor(batch.triggers.text), self._tensor(batch.candidates.text))
+        taught = (self._tensor(batch.taught[0]), self._tensor(batch.taught[1]))
         return distillation(asked, found, *taught, self.config.teacher_temperature)
 
     def _cosine(self, engagement: Tensor, relevance: Tensor) -> float | None:

@@ -58,9 +58,9 @@ class Trends:
         middle = len(self.half_lives) // 2
         return self.counts[middle] * np.float32(1 - 0.5 ** (1 / self.half_lives[middle]))
 
-    def log_rates(self) -> Float32[np.ndarray, " items"]:
-        """The logarithms of the rates, of nothing lately not infinitely far down."""
-        return np.log(self.rates() + np.float32(FLOOR))
+    def worth(self) -> Float32[np.ndarray, " items"]:
+        """The logarithms of the rates over the floor: 0 where nothing was chosen lately."""
+        return np.log1p(self.rates() / np.float32(FLOOR))
 
     def features(
         self, items: Int64[np.ndarray, " items"] | slice = slice(None)

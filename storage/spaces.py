@@ -10,14 +10,14 @@ import faiss
 import numpy as np
 
 from retrieval.errors import ModelError
-from retrieval.index import ExactIndex, IndexQuality, VectorIndex
+from retrieval.index import IndexQuality, VectorIndex
 from retrieval.retrievers.indexed import join
 from retrieval.retrievers.protocol import FamilyConfig, Fitted, MultiHead, Retriever
 from retrieval.spaces import Placed, Space
 from storage.bundle import INDEX, QUALITY, VECTORS
 from storage.states import read_state
 
-FILES = {"targets": VECTORS, "triggers": "triggers.npy", "worth": "worth.npy"}
+FILES = {"targets": VECTORS, "triggers": "triggers.npy", "ranked": "ranked.npy"}
 """The file of each part of a space."""
 
 
@@ -59,9 +59,9 @@ def _placed(fitted: Fitted, model: Path, vectors: Path, index: Path | None) -> P
     there = {name: vectors / file for name, file in FILES.items() if (vectors / file).exists()}
     parts = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in there.items()}
     space = Space(**parts)
-    n_vectors = len(space.targets)
+    n_vectors = len(space.searched)
     if index is None:
-        return Placed(ExactIndex(space.targets), space)
+        return Placed.exactly(space)
     graph = faiss.read_index(str(index / INDEX), faiss.IO_FLAG_MMAP_IFC)
     if not n_vectors == graph.ntotal == fitted.n_items:
         raise ModelError(
@@ -69,4 +69,4 @@ def _placed(fitted: Fitted, model: Path, vectors: Path, index: Path | None) -> P
             f"{fitted.n_items:,} items: they are not of one night. Remove them and run the night again."
         )
     effort = json.loads((index / QUALITY).read_text())["ef_search"]
-    return Placed(VectorIndex(graph, space.targets, effort), space)
+    return Placed(VectorIndex(graph, space.searched, effort), space)

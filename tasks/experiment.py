@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ from retrieval.dataset import build_histories, build_people
 from retrieval.domain import Dataset, Histories, State
 from retrieval.errors import RecipeError
 from retrieval.experiment import AGES, Answered, Experiment
-from retrieval.index import ExactIndex
 from retrieval.item_quality import ItemHoldout, ItemJudge
 from retrieval.retrievers.indexed import embed, join
 from retrieval.retrievers.protocol import AnswersByVectors
-from retrieval.similarity import answers_of, name_of
+from retrieval.similarity import HeadHealth, answers_of, health_of, name_of
 from retrieval.spaces import Placed, Space
 from storage.logs import open_logs
 from storage.manifest import Manifest
@@ -30,6 +29,7 @@ from tasks.prepare import read_dataset
 from tasks.run import Night, stage
 
 POSITIONS = "positions"
+HEADS = "heads.json"
 HOLDOUT_SEED = 1
 """Every seed of every variant is asked about the same items."""
 
@@ -45,7 +45,7 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
         fitted = recipe.sources[source].restore(read_state(model.path))
         spaces = embed(fitted, dataset)
         _keep_positions(folder / POSITIONS, dataset, spaces, settled_days)
-        placed = {head: Placed(ExactIndex(s.targets), s) for head, s in spaces.items()}
+        placed = {head: Placed.exactly(s) for head, s in spaces.items()}
         before, ahead = _around(night, dataset, experiment.ahead_days)
         holdout = ItemHoldout.of(before, ahead, config.window_days, config.max_triggers, HOLDOUT_SEED)
         judge, answering = ItemJudge(before, holdout, HOLDOUT_SEED), join(fitted, placed)
@@ -54,8 +54,10 @@ def ask_variant(night: Night, prepared: Ref, encoded: Ref, model: Ref, experimen
                 f"experiment {experiment.name} asks source {source!r} about items, but a {recipe.sources[source].kind} "
                 f"has no vectors. Name a source that has, such as one of kind mtmh or two_tower."
             )
-        names = []
-        for (head, alpha), found in answers_of(answering, holdout, config.alphas).items():
+        answers, names = answers_of(answering, holdout, config.alphas), []
+        health = health_of(source, answering, answers) if len(spaces) > 1 else None
+        (folder / HEADS).write_text(json.dumps(health and asdict(health)))
+        for (head, alpha), found in answers.items():
             names.append(name_of("", head, alpha).strip())
             write_state(folder / str(len(names)), State(arrays=judge.columns_with_age(found, AGES)))
         (folder / "ways.json").write_text(json.dumps(names))
@@ -72,7 +74,9 @@ def read_answered(asked: Ref, model: Ref) -> Answered:
     columns = {name: read_state(asked.path / str(number)).arrays for number, name in enumerate(names, start=1)}
     heads = sorted(folder for folder in (asked.path / POSITIONS).iterdir() if folder.is_dir())
     positions = {folder.name: _unpacked(read_state(folder)) for folder in heads}
-    return Answered(columns, positions, Manifest.read(model.path).facts["seconds"])
+    health = json.loads((asked.path / HEADS).read_text())
+    seconds = Manifest.read(model.path).facts["seconds"]
+    return Answered(columns, positions, seconds, health and HeadHealth(**health))
 
 
 def _keep_positions(folder: Path, dataset: Dataset, spaces: Mapping[str, Space], settled_days: int) -> None:

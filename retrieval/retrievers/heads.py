@@ -22,15 +22,21 @@ from retrieval.spaces import Placed, Space
 HeadNames = Literal["engagement", "relevance"]
 
 
-def by_head(
-    towers: Sequence[Float32[np.ndarray, "items width"]], heads: Sequence[str], worth: Float32[np.ndarray, " items"]
-) -> dict[str, Space]:
+def by_head(towers: Sequence[Float32[np.ndarray, "items width"]], heads: Sequence[str]) -> dict[str, Space]:
     """The spaces of towers whose vectors stand head after head: one tower for both roles, or triggers and targets."""
     dim, spaces = towers[0].shape[1] // len(heads), {}
     for number, name in enumerate(heads):
         own = [np.ascontiguousarray(tower[:, number * dim : (number + 1) * dim]) for tower in towers]
-        spaces[name] = Space(own[-1], own[0] if len(own) > 1 else None, worth)
+        spaces[name] = Space(own[-1], own[0] if len(own) > 1 else None)
     return spaces
+
+
+def ranked_by(
+    prerankers: Mapping[str, Preranker], spaces: Mapping[str, Space], worth: Float32[np.ndarray, " items"]
+) -> dict[str, Space]:
+    """The same spaces with what each head's preranker ranks by."""
+    targets = {name: space.targets for name, space in spaces.items()}
+    return {name: replace(space, ranked=prerankers[name].of_items(targets, worth)) for name, space in spaces.items()}
 
 
 def merged(found: Mapping[str, Candidates], alpha: float, k: int) -> Candidates:
@@ -40,12 +46,11 @@ def merged(found: Mapping[str, Candidates], alpha: float, k: int) -> Candidates:
 
 @dataclass(frozen=True, slots=True)
 class JoinedHeads:
-    """Asks every head about the query's own items, preranks each head's candidates apart, deals places by quota."""
+    """Asks every head about the query's own items, by its own preranker's score, and deals places by quota."""
 
     placed: Mapping[str, Placed]
     prerankers: Mapping[str, Preranker]
     alpha: float
-    pool: int
     half_life_days: float
     fitted: MultiHead
 
@@ -71,10 +76,18 @@ class JoinedHeads:
         return {name: placed.index for name, placed in self.placed.items()}
 
     def asked(self, queries: Queries) -> Mapping[str, Float32[np.ndarray, "queries dim"]]:
+        """What each head's index is asked with, as its preranker has it."""
+        own = self._own(queries)
+        return {name: self.prerankers[name].of_questions(own) for name in self.placed}
+
+    def _own(self, queries: Queries) -> dict[str, Float32[np.ndarray, "queries dim"]]:
         """What goes with the positives of each history, the newer the more: their triggers added up, of length 1."""
         recent = decayed(queries.histories.positives(), queries.day, self.half_life_days)
         weights = summed_matrix(recent, self.n_items)
         return {name: _of_length_1(weights @ placed.triggers) for name, placed in self.placed.items()}
+
+    def vectors(self) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
+        return {name: placed.space.targets for name, placed in self.placed.items()}
 
     def embedded(self, dataset: Dataset) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
         return {name: space.targets for name, space in self.fitted.embed_heads(dataset).items()}
@@ -101,14 +114,10 @@ class JoinedHeads:
     def _of_head(
         self, name: str, asked: Mapping[str, np.ndarray], queries: Queries, k: int, has_history: np.ndarray
     ) -> Candidates:
-        """One head's candidates, ranked by its own preranker."""
-        found = self.placed[name].index.answer(asked[name], queries, min(max(k, self.pool), self.n_items))
+        """One head's candidates, in its own preranker's order."""
+        found = self.placed[name].index.answer(asked[name], queries, min(k, self.n_items))
         found.items[~has_history], found.scores[~has_history] = UNKNOWN, -np.inf
-        spaces = {head: placed.space for head, placed in self.placed.items()}
-        first, width = self.prerankers[name].rank(found.top(self.pool), asked, spaces), found.items.shape[1]
-        items = np.concatenate([first.items, found.items[:, self.pool :]], axis=1)[:, :k]
-        places = np.where(items == UNKNOWN, -np.inf, -np.arange(min(k, width), dtype=np.float32))
-        return padded(items, places, k)
+        return padded(found.items, found.scores, k)
 
 
 def _of_length_1(vectors: np.ndarray) -> Float32[np.ndarray, "queries dim"]:

@@ -55,6 +55,9 @@ class IndexedRetriever:
     def asked(self, queries: Queries) -> Mapping[str, Float32[np.ndarray, "queries dim"]]:
         return {"": self.encoder.embed_queries(queries)}
 
+    def vectors(self) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
+        return {"": self.index.vectors}
+
     def embedded(self, dataset: Dataset) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
         return {"": self.encoder.embed_items(dataset)}
 

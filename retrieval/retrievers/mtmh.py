@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from retrieval.domain import Dataset, Ragged, State
 from retrieval.preranking import Preranker
-from retrieval.retrievers.heads import HeadNames, JoinedHeads, by_head
+from retrieval.retrievers.heads import HeadNames, JoinedHeads, by_head, ranked_by
 from retrieval.retrievers.protocol import FamilyConfig
 from retrieval.sessions import session_of
 from retrieval.spaces import Placed, Space
@@ -61,7 +61,10 @@ class MtmhConfig(FamilyConfig):
     temperature: float = Field(default=0.1, ge=0.01)
     """Where the heads' learnt temperatures start."""
     teacher_temperature: float = Field(default=0.1, ge=0.01)
-    """Of the content encoder's similarities: lower looks at the nearest alone."""
+    """Of the teacher's similarities: lower looks at the nearest alone."""
+    teacher_topics: float = Field(default=0.0, ge=0, le=1)
+    """How much of the teacher's similarity is the topics that two items share, the rest being that of their texts.
+    More than 0 where texts do not tell topics, as plots do not tell genres."""
     uniform_negatives: int = Field(default=1024, ge=0)
     """Items drawn evenly from the catalogue beside the batch's own targets: without them an item that is never chosen
     is never pushed away, nor is it taught what it is like."""
@@ -72,10 +75,10 @@ class MtmhConfig(FamilyConfig):
     trend_half_lives_days: tuple[PositiveFloat, ...] = Field(default=(3.0, 14.0, 60.0), min_length=1)
     """Items' rates of choice, which the trunk and the prerankers read, are taken over each."""
     prerank_days: int = Field(default=2, ge=0)
-    """Newest days whose pairs the prerankers learn from before the towers do; 0 keeps the order of the heads."""
-    pool: int = Field(default=1000, ge=1)
-    """A head's first candidates, which its preranker puts in order; what is behind them stays in the head's own. One
-    number however many are asked for, so that a short answer is the beginning of a long one."""
+    """Newest days whose pairs the prerankers learn from before the towers do; 0 keeps what the towers learnt."""
+    worth_share: float = Field(default=1.0, ge=0, le=1)
+    """How much counts of the worth that prerankers learn, which is how often an item is chosen at all: all of it ranks
+    for recall alone, less of it lets in what is particular to the trigger."""
     history_half_life_days: float = Field(default=7.0, gt=0)
     """The age at which an event of an asking user counts half."""
 
@@ -116,7 +119,7 @@ class Mtmh:
         """Every item of the catalogue, those unknown at training time included, in each head's space."""
         trends = Trends.of(dataset, self.config.trend_half_lives_days, dataset.day)
         towers = [self._vectors(side, dataset, trends.features()) for side in range(len(self.fitted.graphs))]
-        return by_head(towers, self.config.heads, trends.log_rates())
+        return ranked_by(self._prerankers, by_head(towers, self.config.heads), trends.worth())
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -124,14 +127,15 @@ class Mtmh:
 
     def join(self, placed: dict[str, Placed]) -> JoinedHeads:
         """What answers, of the heads' spaces."""
-        prerankers: dict[str, Preranker] = {
-            name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads
-        }
-        config = self.config
-        return JoinedHeads(placed, prerankers, config.alpha, config.pool, config.history_half_life_days, self)
+        return JoinedHeads(placed, self._prerankers, self.config.alpha, self.config.history_half_life_days, self)
 
     def state(self) -> State:
         return self.fitted
+
+    @property
+    def _prerankers(self) -> dict[str, Preranker]:
+        held = {name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads}
+        return {name: preranker.with_worth(self.config.worth_share) for name, preranker in held.items()}
 
     def _vectors(self, side: int, dataset: Dataset, dense: np.ndarray) -> Float32[np.ndarray, "items width"]:
         parts, n = [], len(dataset.catalogue)

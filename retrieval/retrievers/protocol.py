@@ -81,6 +81,10 @@ class AnswersByVectors(Protocol):
         """The vectors that each index is asked with."""
         ...
 
+    def vectors(self) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
+        """Where items lie in each space; what its index ranks by may be more."""
+        ...
+
     def embedded(self, dataset: Dataset) -> Mapping[str, Float32[np.ndarray, "items dim"]]:
         """The item vectors that its own towers give."""
         ...

@@ -118,6 +118,9 @@ class RecentByHeads(_Recent[AnswersByVectors]):
     def asked(self, queries: Queries) -> Mapping[str, np.ndarray]:
         return self.through.asked(self.just_now(queries))
 
+    def vectors(self) -> Mapping[str, np.ndarray]:
+        return self.through.vectors()
+
     def embedded(self, dataset: Dataset) -> Mapping[str, np.ndarray]:
         return self.through.embedded(dataset)
 

@@ -58,7 +58,7 @@ class Case:
 
     def answer(self, fitted: Fitted, queries: Queries, k: int) -> Candidates:
         placed = {
-            head: Placed(build_index(space.targets, IndexConfig()), space)
+            head: Placed(build_index(space.searched, IndexConfig()), space)
             for head, space in embed(fitted, self.dataset).items()
         }
         return join(fitted, placed).retrieve(queries, k)

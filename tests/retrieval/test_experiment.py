@@ -1,12 +1,18 @@
 """What an experiment says of its variants, by counting."""
 
+import datetime as dt
+from dataclasses import replace
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
-from retrieval.comparison_page import cell, front_of, table_of
+from retrieval.comparison_page import cell, charts_of, front_of, heads_table, render_comparison, table_of
 from retrieval.errors import RecipeError
 from retrieval.experiment import BY_AGE, FIGURES, Answered, Columns, Experiment, Walks, compare
+from retrieval.plots import as_file
 from retrieval.recipe import Recipe
+from retrieval.similarity import HeadHealth
 
 EXPERIMENT = Experiment(
     name="heads",
@@ -68,6 +74,27 @@ def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() ->
         ("one engagement", [""]),
         ("two merged", ["α 50"]),
     ]
+
+
+def test_how_far_apart_heads_are_is_told_seed_by_seed_of_variants_that_have_several() -> None:
+    walks = dict(walks_of({"one engagement": [columns([0.1])] * 2, "two engagement": [columns([0.2])] * 2}))
+    apart = [HeadHealth("recent", 0.25, 0.5, -0.125), HeadHealth("recent", 0.75, 0.625, None)]
+    walks["two"] = [[replace(s[0], heads=health)] for s, health in zip(walks["two"], apart, strict=True)]
+    comparison = compare(EXPERIMENT, walks, 14)
+    assert comparison.heads == {"two": apart}
+    assert "| two | 0.250, 0.750 | 0.500, 0.625 | -0.125, none |" in heads_table(comparison)
+    page = render_comparison(EXPERIMENT, comparison, dt.date(2024, 1, 1))
+    assert "How far apart the heads are" in page and "0.250, 0.750" in page
+    alone = compare(EXPERIMENT, {"one": walks["one"]}, 14)
+    assert heads_table(alone) == "" and "How far apart" not in render_comparison(EXPERIMENT, alone, dt.date(2024, 1, 1))
+
+
+def test_charts_are_files_by_themselves() -> None:
+    comparison = compare(EXPERIMENT, walks_of({"one engagement": [columns([0.1, 0.4])]}), 14)
+    charts = charts_of(EXPERIMENT, comparison)
+    assert list(charts) == ["front"], "one night settles nothing"
+    root = ElementTree.fromstring(as_file(charts["front"]))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("aria-label") == EXPERIMENT.question
 
 
 def test_a_baseline_that_is_not_there_is_refused() -> None:
