@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 from flows.nightly import START, NightResult, learn, run_night
 from flows.settings import Settings
 from flows.span import Span
+from flows.watch import tell_done
 from retrieval.backlog import DayState, Mode, Plan, Steps, nights_after_loading
 from retrieval.errors import ArtifactError, ContractError, DaysFailed, LamplighterError, ModelError, ReleaseError
 from retrieval.progress import advance, also_listening
@@ -190,8 +191,11 @@ class _Work:
         return replace(self.days[day], done="trained")
 
     def _released(self, day: dt.date) -> DayDone:
-        night = run_night(self.settings.night(day), promote=self.span.promote)
+        order = self.settings.night(day)
+        night = run_night(order, promote=self.span.promote)
         self.nights.append(night)
+        if night.release.decision != "refuse":
+            tell_done(order)
         return replace(
             self.days[day],
             done="released",

@@ -101,11 +101,18 @@ def told_how_it_ends(night: "Night") -> Iterator[list[Check]]:
     _end(night, "completed", "", tuple(check for check in checks if check.rule == UNUSABLE))
 
 
-def _end(night: "Night", state: Literal["completed", "failed"], error: str, files: tuple[Check, ...]) -> None:
+def tell_done(night: "Night") -> None:
+    """Write down that a backfill has done a night: what made that night fail before is over."""
+    _end(night, "completed", "", (), part=f"/{night.day}")
+
+
+def _end(
+    night: "Night", state: Literal["completed", "failed"], error: str, files: tuple[Check, ...], part: str = ""
+) -> None:
     run, now = _run_id(), dt.datetime.now(dt.UTC)
     link = tell.run_link(run) if os.environ.get("PREFECT_API_URL") else None
     try:
-        note_outcome(night.lake, Outcome(run, night.day, state, now, error[:1000], link, files))
+        note_outcome(night.lake, Outcome(run + part, night.day, state, now, error[:1000], link, files))
         look(night.lake, night.store, Limits(), now, kinds=OF_A_NIGHT, tell=teller())
     except Exception:  # a night is not spoilt by what is said about it; the watch says it again
         get_run_logger().warning("what became of the night could not be told", exc_info=True)

@@ -17,6 +17,9 @@ from retrieval.backlog import Mode, Steps
 from retrieval.errors import ContractError, DaysFailed
 from storage.logs import open_logs
 from storage.releases import ReleaseStore
+from tasks.watch import note_outcome, open_and_past, watch
+from validation.conditions import Outcome
+from validation.incidents import Limits
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -173,6 +176,18 @@ def test_training_alone_keeps_no_release_and_what_is_trained_is_found_by_evaluat
 
 
 @pytest.mark.slow
+def test_a_night_that_failed_is_over_once_a_backfill_has_done_it(place: Place) -> None:
+    day = place.world.days[-2]
+    note_outcome(place.lake, Outcome("one", day, "failed", dt.datetime.now(dt.UTC), "OSError: no room"))
+    run(place, 0, -3)
+    watch(place.lake, ReleaseStore(place.lake.releases), Limits(), dt.datetime.now(dt.UTC), kinds=["night-failed"])
+    assert [entry.id for entry in open_and_past(place.lake).open] == [f"night-failed.{day}"]
+    run(place, -2, -2, steps=Steps.evaluate)
+    book = open_and_past(place.lake)
+    assert [entry.id for entry in book.past] == [f"night-failed.{day}"]
+    assert not [entry for entry in book.open if entry.id.startswith("night-failed")]
+
+
 def test_corrected_logs_make_later_releases_missing_again(place: Place) -> None:
     run(place, -2, -1, steps=Steps.evaluate)
     thinner = place.world.events(place.world.days[-2]).slice(3)
