@@ -79,7 +79,6 @@ def outages(one: Upped, times: int, seed: int = 1) -> Outages:
     """Kill each program so many times, at random moments and in random order."""
     start, draw = time.monotonic(), random.Random(seed)
     one.up()
-    one.automate("unstarted", "zombies")
     one.schedule_every(EVERY_SECONDS)
     wait_for(lambda: one.runs("COMPLETED"), 180)
     kills: Counter[str] = Counter()

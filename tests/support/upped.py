@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-import yaml
-from live_prefect import ROOT, free_port, wait_for
+from live_prefect import free_port, wait_for
 from places import Place, landed
 
 from flows.supervision import Supervisor, processes
@@ -106,12 +105,6 @@ class Upped:
     def _schedule(self, **schedule: Any) -> None:
         entry = {"schedule": schedule, "active": True}
         self.ask(f"/deployments/{self.deployment()}", "PATCH", schedules=[entry])
-
-    def automate(self, *names: str) -> None:
-        """Put automations of deployments/automations on the server."""
-        for name in names:
-            declared = yaml.safe_load((ROOT / "deployments" / "automations" / f"{name}.yaml").read_text())
-            self.ask("/automations/", name=name, **declared)
 
     def runs(self, *types: str) -> list[dict[str, Any]]:
         """The nights that a schedule made, by the time at which they were due."""
