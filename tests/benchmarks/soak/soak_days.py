@@ -86,10 +86,9 @@ CAUSES = {
     11: Cause("server killed with -9", kill=("server",)),
     12: Cause("worker killed with -9", kill=("worker",)),
     14: Cause("the disk nearly full (a limit above what is free)", min_free_gib=1e6, opens=frozenset({"disk"})),
-    16: Cause("not scheduled", runs=False, opens=frozenset({"night-missing"})),
+    16: Cause("not scheduled", runs=False, opens=frozenset({"night-missing", "index-age"})),
     17: Cause(
-        "not scheduled; a backfill of both days from the page (missing, evaluate, promote)",
-        after=catch_up, runs=False, opens=frozenset({"index-age"}),
+        "not scheduled; a backfill of both days from the page (missing, evaluate, promote)", after=catch_up, runs=False
     ),
     20: Cause(
         "fresh items held to 1.01 times what others move", recipe(STRICT), recipe(LENIENT),
