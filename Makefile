@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint audit format bench bench-peers sizing clean
+.PHONY: soak demo test test-all lint audit format bench bench-peers sizing clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
@@ -44,6 +44,10 @@ format: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,demo]"
 	touch $@
+
+# Thirty nights on a live server with the cause of every alert: about a quarter of an hour on a quiet machine.
+soak: .venv/ready
+	$(BIN)/python tests/benchmarks/soak/soak.py
 
 clean:
 	rm -rf .venv .venv-peers lake

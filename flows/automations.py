@@ -39,8 +39,10 @@ class AlertSettings(BaseSettings):
         return {name: url for name, url in found.items() if url is not None and url.get_secret_value()}
 
 
-def deploy_automations(api: str) -> "Deployed":
+def deploy_automations(api: str, *, drop: bool = False) -> "Deployed":
     """Put the channels of the environment and the automations of deployments/automations on the server of an address.
+
+    With `drop`, channels that the environment does not name are taken off it.
 
     Raises:
         AlertsError: when a file or a channel cannot be used.
@@ -50,7 +52,7 @@ def deploy_automations(api: str) -> "Deployed":
     from tasks.automations import deploy
 
     with temporary_settings({PREFECT_API_URL: api}):
-        return deploy(AUTOMATIONS, AlertSettings().channels)
+        return deploy(AUTOMATIONS, AlertSettings().channels, drop=drop)
 
 
 def try_channels() -> list["Sent"]:

@@ -86,7 +86,7 @@ def deploy(json: Json = False) -> None:
 
     from flows.automations import deploy_automations, required_server
 
-    done = deploy_automations(required_server())
+    done = deploy_automations(required_server(), drop=True)
     if json:
         console.print_json(asdict(done))
         return

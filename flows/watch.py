@@ -112,7 +112,8 @@ def _end(
     run, now = _run_id(), dt.datetime.now(dt.UTC)
     link = tell.run_link(run) if os.environ.get("PREFECT_API_URL") else None
     try:
-        note_outcome(night.lake, Outcome(run + part, night.day, state, now, error[:1000], link, files))
+        done = Outcome(run + part, night.day, state, now, error[:1000], link, files, tried_all=not part)
+        note_outcome(night.lake, done)
         look(night.lake, night.store, Limits(), now, kinds=OF_A_NIGHT, tell=teller())
     except Exception:  # a night is not spoilt by what is said about it; the watch says it again
         get_run_logger().warning("what became of the night could not be told", exc_info=True)

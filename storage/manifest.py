@@ -112,7 +112,7 @@ class Manifest:
 
 def _require_inside(path: str) -> None:
     """Refuse a name that leads out of its folder: a copy would be written there."""
-    parts = path.split("/")
+    parts = str(path).split("/")
     if not set(parts).isdisjoint({"", ".", ".."}) or "\\" in path or "\0" in path:
         raise ValueError(f"{path!r} is no name inside a folder")
 

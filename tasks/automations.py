@@ -91,10 +91,11 @@ def _read(path: Path) -> AutomationFile:
         raise AlertsError(f"{path}: {where + ': ' if where else ''}{first['msg']}. Mend that field.") from error
 
 
-def deploy(folder: Path, channels: Mapping[Channel, SecretStr]) -> Deployed:
+def deploy(folder: Path, channels: Mapping[Channel, SecretStr], *, drop: bool = False) -> Deployed:
     """Put channels and automations on the server; the same again changes nothing, what has no file any more goes.
 
-    One that a person switched off stays off.
+    An automation that a person switched off stays off. A channel that the server has and that is not given stays,
+    unless `drop` says otherwise: a command from a bare environment silences nobody.
 
     Raises:
         AlertsError: when a file or a channel cannot be used.
@@ -103,8 +104,11 @@ def deploy(folder: Path, channels: Mapping[Channel, SecretStr]) -> Deployed:
     with get_client(sync_client=True) as client:
         blocks = {channel: _save(channel, url) for channel, url in channels.items()}
         for channel in BLOCKS:
-            if channel not in channels:
-                _forget(client, channel)
+            if channel not in channels and (known := _known(client, channel)):
+                if drop:
+                    client.delete_block_document(known)
+                else:
+                    blocks[channel] = known
         ours = {found.name: found for found in client.read_automations() if found.name.startswith(PREFIX)}
         wanted = {f"{PREFIX}{stem}": file for stem, file in files.items()}
         for name, file in wanted.items():
@@ -124,13 +128,12 @@ def _save(channel: Channel, url: SecretStr) -> UUID:
     return cast(UUID, saved)
 
 
-def _forget(client: SyncPrefectClient, channel: Channel) -> None:
-    """Take the address of a channel that is set no more off the server."""
+def _known(client: SyncPrefectClient, channel: Channel) -> UUID | None:
+    """Where the server keeps the address of a channel; None when it has none."""
     try:
-        found = client.read_block_document_by_name(f"{PREFIX}{channel}", BLOCKS[channel].get_block_type_slug())
+        return client.read_block_document_by_name(f"{PREFIX}{channel}", BLOCKS[channel].get_block_type_slug()).id
     except ObjectNotFound:
-        return
-    client.delete_block_document(found.id)
+        return None
 
 
 def automation_of(

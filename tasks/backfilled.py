@@ -85,11 +85,13 @@ class Bar:
 
 def show_days(days: Sequence[DayDone], sentence: str) -> None:
     """Leave the table of the days."""
-    create_table_artifact(table=[day.row() for day in days], key=DAYS, description=sentence)
+    with suppress(httpx.HTTPError):  # a server that is away for a moment ends no backfill
+        create_table_artifact(table=[day.row() for day in days], key=DAYS, description=sentence)
 
 
 def link_report(day: dt.date, folder: Path) -> str:
     """Leave a link to the report of a day's release; returns where it is."""
     path = folder / REPORT
-    create_link_artifact(path.as_uri(), link_text=f"Report of {day}", key=REPORTS, description=f"{day}: `{path}`")
+    with suppress(httpx.HTTPError):
+        create_link_artifact(path.as_uri(), link_text=f"Report of {day}", key=REPORTS, description=f"{day}: `{path}`")
     return str(path)

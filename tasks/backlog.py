@@ -13,7 +13,7 @@ from tasks.ingest import require_landed
 from tasks.run import stage
 
 
-@stage("backlog", minutes=20, retries=2)
+@stage("backlog", minutes=20, retries=3)
 def backlog(
     lake: Lake, landing: str, releases: str, recipe_id: str, span: tuple[dt.date, dt.date]
 ) -> tuple[DayState, ...]:

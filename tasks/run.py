@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from prefect import task
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
+from prefect.task_engine import TaskRunTimeoutError
 
 from retrieval.errors import LamplighterError, Unreachable
 from retrieval.progress import advance
@@ -86,6 +87,8 @@ def tell(sentence: str) -> None:
 def _is_passing(_task: Any, _run: Any, state: Any) -> bool:
     """Only faults of the outside pass by themselves; what data or a recipe caused would only fail again."""
     error = state.result(raise_on_failure=False)
+    if isinstance(error, TaskRunTimeoutError):  # a stage that hangs would hang again, for hours each time
+        return False
     if isinstance(error, LamplighterError):
         return isinstance(error, Unreachable)
     lasting = (NotADirectoryError, FileExistsError, PermissionError, IsADirectoryError)

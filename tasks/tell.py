@@ -38,6 +38,10 @@ def tell(lake: Lake, entries: Sequence[Entry]) -> None:
         name = RESOLVED if entry.resolved else OPENED
         try:
             send(name, f"{RESOURCE}.{incident.id}", payload_of(entry), _id(lake, entry, name))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code < 500:
+                continue  # it will never be taken; what comes after it may be
+            return
         except httpx.HTTPError:
             return
         entry.told_opened = True

@@ -153,7 +153,7 @@ def _data_quality(lake: Lake, nights: Sequence[Outcome], limits: Limits, ids: Co
 
 def _last_unusable(nights: Sequence[Outcome]) -> list[Check]:
     """What the last finished night could not use, and those after it: a night tries again what is not in the logs."""
-    last = max((night.at for night in nights if night.state == "completed"), default=None)
+    last = max((night.at for night in nights if night.state == "completed" and night.tried_all), default=None)
     return [check for night in nights if last is None or night.at >= last for check in night.unusable]
 
 

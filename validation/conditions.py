@@ -26,6 +26,8 @@ class Outcome:
     link: str | None = None
     unusable: tuple[Check, ...] = ()
     """Of landed files that cannot be used: the logs know nothing of them."""
+    tried_all: bool = True
+    """Whether it tried all that has landed, as a night does and a backfill does not."""
 
 
 @dataclass(frozen=True, slots=True)

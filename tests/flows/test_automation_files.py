@@ -22,12 +22,13 @@ channels: [webhook]
 
 def test_every_kind_of_incident_has_an_automation_of_its_own_on_every_channel() -> None:
     files = read_automations(AUTOMATIONS)
-    assert {*KINDS, "zombies", "watch-silent", "watch-heard", "tested"} == set(files)
+    assert {*KINDS, "zombies", "unstarted", "watch-silent", "watch-heard", "tested"} == set(files)
     for kind in KINDS:
         assert files[kind].trigger.match.root == {"prefect.resource.id": f"lamplighter.incident.{kind}.*"}  # type: ignore[union-attr]
         assert files[kind].channels == ("webhook", "slack", "email")
     assert files["watch-silent"].trigger.within.total_seconds() == 60 * SILENT_MINUTES
     assert files["zombies"].trigger.within.total_seconds() <= 95
+    assert files["unstarted"].trigger.within.total_seconds() <= 120
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_the_page_of_a_comparison_runs_nothing(tmp_path: Path, browser: Browser)
     asked = Experiment(name="a", question=evil, recipe=evil, source=evil, baseline=evil, variants={"a": {}})
     figures = dict.fromkeys(FIGURES, value)
     rows = tuple(Row(f"{evil}{n}", figures, dict.fromkeys(FIGURES, 0.1), figures) for n in range(2))
-    found = Comparison(evil, 1, 1, 1, rows, {evil: 1.0}, {}, {})
+    found = Comparison(evil, 1, 1, 1, rows, {evil: 1.0}, {}, {}, {})
     path = tmp_path / "comparison.html"
     path.write_text(render_comparison(asked, found, dt.date(2026, 3, 5)))
     assert_inert(browser, path)
