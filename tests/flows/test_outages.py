@@ -27,6 +27,7 @@ if __name__ == "__main__":
 from live_prefect import wait_for
 from upped import Upped, landed_until_yesterday, upped
 
+from flows.supervision import Supervisor
 from storage.releases import ReleaseStore
 
 EVERY_SECONDS = 60
@@ -108,6 +109,19 @@ def test_the_schedule_goes_on_when_server_and_worker_are_killed(tmp_path: Path) 
     assert found.states["Completed"] >= 2
     assert found.back_after < 2 * LONGEST_HANG
     assert ReleaseStore(place.lake.releases).verify(ReleaseStore(place.lake.releases).current().id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Pending", "Submitting"])
+def test_a_run_whose_worker_was_killed_while_it_began_is_marked_crashed(tmp_path: Path, name: str) -> None:
+    with upped(landed_until_yesterday(tmp_path), tmp_path / "home") as one:
+        one.up()
+        Supervisor(one.home).stop("worker")
+        run = one.start_night()
+        told = one.ask(f"/flow_runs/{run}/set_state", state={"type": "PENDING", "name": name})
+        assert told["status"] == "ACCEPT"
+        wait_for(lambda: one.state(run)["type"] == "CRASHED", 200)
+        assert one.state(run)["message"].startswith("not begun after two minutes")
 
 
 if __name__ == "__main__":
