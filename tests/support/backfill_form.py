@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from live_prefect import wait_for
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 OFFLINE = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
@@ -41,9 +41,15 @@ class Person:
         self.page.keyboard.press("Escape")
 
     def choose(self, label: str, value: str) -> None:
-        """A value of a select."""
-        self.page.get_by_role("button", name=f"Select {label}").click()
-        self.page.get_by_role("option", name=value, exact=True).click()
+        """A value of a select; a list that closes just then swallows the click that should open the next one."""
+        option = self.page.get_by_role("option", name=value, exact=True)
+        for _ in range(5):
+            self.page.get_by_role("button", name=f"Select {label}").click()
+            with suppress(TimeoutError):
+                option.click(timeout=5_000)
+                return
+            self.page.keyboard.press("Escape")
+        raise AssertionError(f"the list of {label} has not opened")
 
     def switch(self, label: str) -> None:
         """Turn a switch on."""
