@@ -246,6 +246,6 @@ def disk_low(free_gib: float, path: str, day: dt.date, limits: Limits, *, is_ope
             observed=f"{free_gib:,.1f} GiB free",
             expected=f"at least {limits.min_free_gib:g} GiB",
             meaning=f"there is hardly any room left under {path}",
-            cure="`lamplighter releases sweep --keep 3` removes old releases; docs/runbook.md says what else may go.",
+            cure="`lamplighter releases sweep --keep 7` removes old releases; docs/runbook.md says what else may go.",
         )
     ]
