@@ -27,7 +27,7 @@ if __name__ == "__main__":
 from live_prefect import wait_for
 from upped import Upped, landed_until_yesterday, upped
 
-from flows.supervision import Supervisor
+from flows.supervision import Supervisor, runs
 from storage.releases import ReleaseStore
 
 EVERY_SECONDS = 60
@@ -122,6 +122,21 @@ def test_a_run_whose_worker_was_killed_while_it_began_is_marked_crashed(tmp_path
         assert told["status"] == "ACCEPT"
         wait_for(lambda: one.state(run)["type"] == "CRASHED", 200)
         assert one.state(run)["message"].startswith("not begun after two minutes")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_place_of_a_night_killed_together_with_the_server_frees_itself(tmp_path: Path) -> None:
+    with upped(landed_until_yesterday(tmp_path), tmp_path / "home") as one:
+        one.up()
+        killed = one.start_night()
+        wait_for(lambda: one.state(killed)["type"] == "RUNNING", 120)
+        for process in [*runs(one.home)[killed], one.process("server"), one.process("worker")]:
+            process.kill()
+        after = one.start_night()
+        wait_for(
+            lambda: one.state(after)["name"] == "Completed", 480
+        )  # a lease of 300 s, where no rule sees the killed
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """`lamplighter up` and `down`: what is started is there, is started again when it is killed, and ends."""
 
+import json
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,15 @@ def test_up_twice_says_so_and_deploys_anew(home: Upped) -> None:
     assert "It runs already; deployed anew." in said.stdout
     assert f"export PREFECT_API_URL={home.api}" in said.stdout
     assert {home.process(name).pid for name in first["processes"]} == set(first["processes"].values())
+    told = replace(home, variables={"PREFECT_API_URL": home.api}).lamplighter("deploy", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["deployments"] == first["deployments"]
+
+
+def test_deploying_without_a_server_says_how_to_have_one(place: Place, tmp_path: Path) -> None:
+    said = Upped(place, Home(tmp_path), 4200, {}).lamplighter("deploy")
+    assert said.returncode == 1
+    assert "PREFECT_API_URL is not set" in said.stderr
 
 
 @pytest.mark.slow
