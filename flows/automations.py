@@ -15,6 +15,7 @@ from retrieval.errors import AlertsError
 if TYPE_CHECKING:
     from tasks.automations import Deployed, Sent
     from tasks.channels import Channel
+    from tasks.watch import Tell
 
 AUTOMATIONS = RECIPES.parent / "automations"
 SECONDS = 60.0
@@ -75,6 +76,18 @@ def try_channels() -> list["Sent"]:
     while len(sent := sent_by("tested", names, now)) < len(names) and time.monotonic() < deadline:
         time.sleep(0.5)
     return sent
+
+
+def teller() -> "Tell | None":
+    """How people are told; nobody is by a temporary server, which ends with the command and has no automations.
+
+    Without a server no orchestrator is imported.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        return None
+    from tasks.tell import tell
+
+    return tell
 
 
 def _message(now: dt.datetime) -> dict[str, Any]:

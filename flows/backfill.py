@@ -103,7 +103,7 @@ def run_backfill(span: Span, settings: Settings) -> BackfillResult:
     Raises:
         LamplighterError: when it was refused, or could not go on.
     """
-    where = (settings.recipe, str(settings.lake), settings.landing, settings.releases)
+    where = (settings.recipe, str(settings.place.root), settings.landing, settings.releases)
     found: Any = backfill(span, *where, return_state=True).result(raise_on_failure=False)
     if isinstance(found, DaysFailed):
         return cast(BackfillResult, found.result)

@@ -76,7 +76,7 @@ def nightly(
 
     with console.progress_shown(quiet=json):
         advance(START, 0, 1)
-        where = (settings.recipe, str(settings.lake), settings.landing)
+        where = (settings.recipe, str(settings.place.root), settings.landing)
         result = run(day.date(), *where, promote, settings.releases, approve=approve, ask=ask)
     console.print_json(night_as_json(result)) if json else show_night(result)
     if result.release.decision == "refuse":

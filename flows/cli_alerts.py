@@ -1,16 +1,13 @@
 """What is wrong, who is told, and whether messages arrive."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows import console
 from flows.options import Json, Lake, Releases
 from flows.settings import Settings
-
-if TYPE_CHECKING:
-    from tasks.watch import Tell
 
 watching_app = typer.Typer()
 alerts_app = typer.Typer(no_args_is_help=True, help="Channels and automations: who is told of what is wrong.")
@@ -31,6 +28,7 @@ def watch(
     json: Json = False,
 ) -> None:
     """Look once at the lake: what is wrong, what has begun, what is over; 1 when anything is open."""
+    from flows.automations import teller
     from tasks.watch import watch as look
     from validation.incidents import Limits
 
@@ -41,7 +39,7 @@ def watch(
         min_free_gib=min_free_gib,
         window_days=window_days,
     )
-    found = look(settings.place, settings.store, limits, dt.datetime.now(dt.UTC), tell=_teller())
+    found = look(settings.place, settings.store, limits, dt.datetime.now(dt.UTC), tell=teller())
     if json:
         console.print_json(found.as_plain())
     else:
@@ -129,14 +127,3 @@ def _show_open(found: list[dict[str, object]]) -> None:
         console.print_facts(
             {name: incident[name] for name in names} | {"runbook": f"docs/runbook.md#alert-{incident['kind']}"}
         )
-
-
-def _teller() -> "Tell | None":
-    """How people are told, where there is a server; without one no orchestrator is imported."""
-    import os
-
-    if not os.environ.get("PREFECT_API_URL"):
-        return None
-    from tasks.tell import tell
-
-    return tell

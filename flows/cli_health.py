@@ -1,5 +1,6 @@
 """Whether all is well, and whether the environment is fit for nights."""
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -24,10 +25,12 @@ def status(
     json: Json = False,
 ) -> None:
     """Whether all is well, in ten lines: what is live, what waits, what to do; exit code 1 where something is wrong."""
-    from flows.status import show_status, status_of
+    from flows.status import show_status
+    from tasks.status import status_of
 
     settings = Settings.given(lake=lake, landing=landing, releases=releases)
-    found = status_of(settings, max_age_hours=max_age_hours, min_free_gib=min_free_gib)
+    where, now = (settings.place, settings.store, settings.landing_uri), dt.datetime.now(dt.UTC)
+    found = status_of(*where, now, max_age_hours=max_age_hours, min_free_gib=min_free_gib)
     console.print_json(found) if json else show_status(found)
     if not found["is_well"]:
         raise typer.Exit(1)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from flows.automations import deploy_automations
 from retrieval.errors import ServerError
 from retrieval.progress import advance
+from tasks.server import POOL, coming_nights
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 ROOT = Path(__file__).parent.parent
 DECLARED = Path("deployments") / "prefect.yaml"
-POOL = "lamplighter"
 WORK = "deploy"
 SECONDS = 300
 
@@ -43,16 +43,8 @@ def client_of(api: str) -> "SyncPrefectClient":
 
 def next_night(api: str) -> dt.datetime | None:
     """When the next night is scheduled, None when the server's scheduler has made no run of it."""
-    from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
-    from prefect.client.schemas.sorting import FlowRunSort
-
-    waiting = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
-    nightly = DeploymentFilter.model_validate({"name": {"any_": ["nightly"]}})
     with client_of(api) as client:
-        found = client.read_flow_runs(
-            flow_run_filter=waiting, deployment_filter=nightly, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1
-        )
-    return found[0].expected_start_time if found else None
+        return next(iter(coming_nights(client)), None)
 
 
 def _make_pool(api: str) -> None:

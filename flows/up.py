@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 
-from flows.deploying import POOL, client_of, deploy, next_night
+from flows.deploying import client_of, deploy, next_night
 from flows.server_settings import ServerSettings
 from flows.settings import Settings
 from flows.supervision import PROGRAMS, Supervisor, end, end_leftovers, processes, runs
@@ -21,6 +21,7 @@ from retrieval.errors import ServerError
 from retrieval.progress import advance
 from storage.durable import write_durable
 from storage.layout import Home
+from tasks.server import POOL
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -97,6 +98,8 @@ def _serve(supervisor: Supervisor, server: ServerSettings, already: bool) -> Up:
         "server",
     )
     deployed = deploy(server.api)
+    with client_of(server.api) as client:
+        _pause(client, False)  # a `down` that was killed between pausing and ending has left it so
     supervisor.start("worker")
     _wait("start the worker", lambda: _works(supervisor), WORKER_SECONDS, "the worker does not stay up", home, "worker")
     night = _wait(

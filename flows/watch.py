@@ -10,12 +10,13 @@ from prefect import flow, runtime
 from prefect.logging import get_run_logger
 from pydantic import Field
 
+from flows.automations import teller
 from flows.settings import Settings
 from retrieval.errors import PartitionError
 from storage.incidents import opened_book
 from storage.layout import Lake
 from tasks import tell
-from tasks.watch import OF_A_NIGHT, Tell, Watched, note_outcome
+from tasks.watch import OF_A_NIGHT, Watched, note_outcome
 from tasks.watch import watch as look
 from validation.conditions import Outcome
 from validation.incidents import Limits
@@ -75,11 +76,6 @@ def limits_of(expected_by: str, max_index_hours: float, min_free_gib: float, win
     """The limits that parameters and options alike give."""
     by = dt.time.fromisoformat(expected_by)
     return Limits(expected_by=by, max_index_hours=max_index_hours, min_free_gib=min_free_gib, window_days=window_days)
-
-
-def teller() -> Tell | None:
-    """How people are told; nobody is by a temporary server, which ends with the command and has no automations."""
-    return tell.tell if os.environ.get("PREFECT_API_URL") else None
 
 
 @contextmanager

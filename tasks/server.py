@@ -45,26 +45,21 @@ def _version(client: "SyncPrefectClient") -> Finding:
     return Finding("server", "ok", f"answers, of Prefect {theirs}")
 
 
-def _scheduled(client: "SyncPrefectClient", now: dt.datetime) -> Finding:
-    from prefect.client.schemas.filters import (
-        DeploymentFilter,
-        DeploymentFilterName,
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
-    from prefect.client.schemas.objects import StateType
+def coming_nights(client: "SyncPrefectClient") -> list[dt.datetime]:
+    """When scheduled nights are due that have not begun, late ones among them."""
+    from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
     from prefect.client.schemas.sorting import FlowRunSort
 
+    waiting = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
+    nightly = DeploymentFilter.model_validate({"name": {"any_": [DEPLOYMENT]}})
     runs = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[DEPLOYMENT])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-        limit=200,
+        flow_run_filter=waiting, deployment_filter=nightly, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=200
     )
-    times = [run.expected_start_time for run in runs if run.expected_start_time is not None]
+    return [run.expected_start_time for run in runs if run.expected_start_time is not None]
+
+
+def _scheduled(client: "SyncPrefectClient", now: dt.datetime) -> Finding:
+    times = coming_nights(client)
     coming = [time for time in times if time >= now]
     if not coming:
         cure = f"{DEPLOY} Look whether its schedule is paused."
@@ -74,9 +69,12 @@ def _scheduled(client: "SyncPrefectClient", now: dt.datetime) -> Finding:
 
 
 def _workers(client: "SyncPrefectClient", now: dt.datetime) -> Finding:
-    pools = [pool.name for pool in client.read_work_pools()]
+    pools = {pool.name: pool for pool in client.read_work_pools()}
     if POOL not in pools:
         return Finding("worker", "bad", f"there is no work pool {POOL}", DEPLOY)
+    if pools[POOL].is_paused:
+        cure = f"`lamplighter up`, or prefect work-pool resume {POOL}."
+        return Finding("worker", "bad", f"the work pool {POOL} is paused: no run begins", cure)
     beats = [w.last_heartbeat_time for w in client.read_workers_for_work_pool(POOL) if w.last_heartbeat_time]
     if not any(now - beat < dt.timedelta(minutes=ALIVE_MINUTES) for beat in beats):
         last = f"the last was heard at {max(beats):%Y-%m-%d %H:%M} UTC" if beats else "none was ever heard"

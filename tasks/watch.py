@@ -2,9 +2,9 @@
 
 import datetime as dt
 import json
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from storage.logs import open_logs
 from storage.logs.reading import Recorded
 from storage.manifest import MANIFEST
 from storage.releases import Release, ReleaseStore
+from storage.room import free_bytes
 from validation import conditions
 from validation.conditions import Candidate, Outcome
+from validation.health import GIB
 from validation.incidents import KINDS, Incident, Kind, Limits, changes, in_order, without_consequences
 from validation.verdict import Check
 
-GIB = 1024**3
 OF_A_NIGHT: tuple[Kind, ...] = ("data-quality", "gate", "night-failed", "convergence")
 """What a night judges at its end; the others depend on the hour and on limits that are the watch's."""
 Tell = Callable[[Lake, Sequence[Entry]], None]
@@ -118,7 +119,7 @@ def _found(
         ),
         "convergence": releases.not_settling,
         "disk": lambda: conditions.disk_low(
-            free_gib(lake.root), str(lake.root), at.date(), limits, is_open="disk.lake" in ids
+            free_bytes(lake.root) / GIB, str(lake.root), at.date(), limits, is_open="disk.lake" in ids
         ),
     }
     found, unseen = list[Incident](), dict[Kind, str]()
@@ -172,23 +173,17 @@ def _refused_correction(entry: Recorded) -> Check:
     )
 
 
-def free_gib(path: Path) -> float:
-    """The room left where a folder lies, in GiB."""
-    return shutil.disk_usage(path).free / GIB
-
-
 class _Releases:
     """What the store says, each thing read once and only when it is asked for."""
 
     def __init__(self, store: ReleaseStore) -> None:
         self.store = store
-        self._made: list[Release] | None = None
 
-    @property
+    @cached_property
     def live_id(self) -> str | None:
         return self.store.current_id()
 
-    @property
+    @cached_property
     def live(self) -> Release | None:
         return self.store.get(self.live_id) if self.live_id else None
 
@@ -200,14 +195,12 @@ class _Releases:
     def newest_day(self) -> dt.date | None:
         return self.made[-1].day if self.made else None
 
-    @property
+    @cached_property
     def made(self) -> list[Release]:
         """Every release that can be read, by day and then in the order they were made."""
-        if self._made is None:
-            start = dt.datetime.min.replace(tzinfo=dt.UTC)
-            times = {r.id: self.store.place.touched(f"{r.id}/{MANIFEST}") or start for r in self.store.releases()[0]}
-            self._made = sorted(self.store.releases()[0], key=lambda r: (r.day, times[r.id]))
-        return self._made
+        start = dt.datetime.min.replace(tzinfo=dt.UTC)
+        found = self.store.releases()[0]
+        return sorted(found, key=lambda r: (r.day, self.store.place.touched(f"{r.id}/{MANIFEST}") or start))
 
     def candidates(self) -> list[Candidate]:
         """The releases of days after the live one."""

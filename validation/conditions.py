@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from validation.health import age_hours
 from validation.incidents import Incident, Limits
 from validation.verdict import Check, blocking
 
@@ -189,7 +190,7 @@ def index_old(
     """The incident that what readers are answered from is too old; its age counts from the end of its last day."""
     if live is None or day is None:
         return []
-    hours = (now - dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), UTC)).total_seconds() / 3600
+    hours = age_hours(day, now)
     if hours <= limits.max_index_hours:
         return []
     return [

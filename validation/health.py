@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Trouble = Literal[
-    "nothing-live", "behind", "old", "held", "refused", "reopened", "kept-back", "unsettled", "landing", "disk"
+    "nothing-live",
+    "behind",
+    "old",
+    "held",
+    "failed",
+    "refused",
+    "reopened",
+    "kept-back",
+    "unsettled",
+    "landing",
+    "disk",
 ]
 NIGHT_HOURS = 6.0
 """A day that ended less than so many hours ago may still be on its way: its night is scheduled for 02:00 UTC."""
@@ -41,6 +51,8 @@ class Standing:
     refused: tuple[dt.date, ...]
     waiting: tuple[dt.date, ...]
     """Reopened days that wait for a backfill."""
+    failed: tuple[str, ...]
+    """Nights that did not finish and that none has made up for since, each in a sentence."""
     unsettled: tuple[str, ...]
     """Cohorts of fresh items, in words, that do not settle."""
     unreachable: str | None
@@ -70,6 +82,7 @@ def problems(found: Standing, now: dt.datetime, *, max_age_hours: float, min_fre
     """Everything that is wrong, most urgent first; nothing of it is a matter of taste, so none is a warning."""
     return [
         *_live(found, now, max_age_hours),
+        *_failed(found),
         *_kept_back(found),
         *_data(found),
         *_unsettled(found),
@@ -104,6 +117,11 @@ def _live(found: Standing, now: dt.datetime, max_age_hours: float) -> list[Probl
         )
         troubles.append(Problem("old", said, cure))
     return troubles
+
+
+def _failed(found: Standing) -> list[Problem]:
+    cure = "See `lamplighter incidents`, mend it and run that night again: finished stages are not run again."
+    return [Problem("failed", said[0].upper() + said[1:], cure) for said in found.failed[:N_NAMED]]
 
 
 def _kept_back(found: Standing) -> list[Problem]:

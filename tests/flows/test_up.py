@@ -98,11 +98,13 @@ def test_what_runs_find_in_their_environment_is_whole_and_the_password_is_the_se
 @pytest.mark.slow
 def test_up_twice_says_so_and_deploys_anew(home: Upped) -> None:
     first = home.up()
+    home.ask("/work_pools/lamplighter", "PATCH", is_paused=True)  # as a `down` leaves it that is killed in between
     said = home.command("up")
     assert said.returncode == 0, said.stderr
     assert "It runs already; deployed anew." in said.stdout
     assert f"export PREFECT_API_URL={home.api}" in said.stdout
     assert {home.process(name).pid for name in first["processes"]} == set(first["processes"].values())
+    assert not home.ask("/work_pools/lamplighter", "GET")["is_paused"]
     told = replace(home, variables={"PREFECT_API_URL": home.api}).lamplighter("deploy", "--json")
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["deployments"] == first["deployments"]

@@ -1,128 +1,27 @@
 """The night's page needs nothing but itself, lets nothing from the logs run, and says first what matters most."""
 
 import dataclasses
-import datetime as dt
 from typing import Any
 
-import numpy as np
 import pytest
 from markup import EVIL, EVIL_ATTRIBUTE, Page, assert_fetches_nothing
-from tables import planted_hand
+from night_reports import MEANS, a_bare_night, a_night, check, scores, text_of
 
-from retrieval.changes import CatalogueChange, Since, changed_keys, moved
-from retrieval.glance import lights
 from retrieval.glance import verdict as verdict_of
-from retrieval.mixing import measure
 from retrieval.pages import CheckResult, RowCounts
-from retrieval.quotas import Hand
-from retrieval.report_parts import Judgement, Lineage, NightReport, SampleItem, SampleUser, StageTime
+from retrieval.report_parts import NightReport, SampleItem, SampleUser, StageTime
 from retrieval.reporting import render, timeline
-from retrieval.row_examples import RowExample, shown_of
 from retrieval.wording import against_popularity
-
-MEANS = {"blend": (0.1784, 0.0612), "popular": (0.0931, 0.0204), "item_knn": (0.1517, 0.0442)}
-
-
-def estimate(mean: float) -> dict[str, float]:
-    return {"mean": mean, "low": mean * 0.95, "high": mean * 1.05}
-
-
-def scores(scale: float = 1.0) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": source,
-            "pairs": pairs,
-            "n_users": 1312,
-            "n_targets": 18431,
-            "recall_at_10": estimate(means[i] * scale / 3),
-            "recall_at_100": estimate(means[i] * scale),
-            "ndcg_at_10": estimate(means[i] * scale / 2),
-            "mrr_at_10": estimate(means[i] * scale / 2),
-            "hit_rate_at_10": estimate(means[i] * scale),
-            "novelty_at_10": estimate(9.25),
-            "popularity_at_10": estimate(0.875),
-            "coverage_at_100": 0.312,
-            "fresh_recall_at_100": None,
-            "over_floor": {"mean": 3.0, "low": 2.8, "high": 3.22} if source == "blend" else None,
-        }
-        for i, pairs in enumerate(("all", "new"))
-        for source, means in MEANS.items()
-    ]
-
-
-def mix_of(hand: Hand) -> dict[str, Any]:
-    shares = {name: 1 / len(hand.found) for name in hand.found}
-    return dataclasses.asdict(measure(hand, shares, {}, np.random.default_rng(0)))
-
-
-def check(rule: str, *, passed: bool = True, severity: str = "block", cure: str = "Land it again.") -> CheckResult:
-    return CheckResult(
-        "events", "volume", rule, f"meaning of {rule}", "2017-10-02", severity, passed, "0.13", "at least 0.2", cure
-    )
-
-
-def release_check(rule: str, **changes: Any) -> CheckResult:
-    return dataclasses.replace(check(rule), **({"kind": "release", "about": "continuity"} | changes))
-
-
-def difference(**changes: Any) -> dict[str, Any]:
-    found = {"metric": "recall@100", "of": "blend", "segment": "everybody", "n_users": 912, "live": 0.2201}
-    return found | {"candidate": 0.2134, "change": {"mean": -0.0067, "low": -0.009, "high": -0.0041}} | changes
 
 
 @pytest.fixture
 def night() -> NightReport:
-    return NightReport(
-        release_id="r-this",
-        day=dt.date(2017, 10, 2),
-        recipe_name="complete-journey",
-        recipe_id="a1b2c3d4e5f6",
-        code_digest="9f8e7d",
-        parent="r-before",
-        lineage=Lineage("c0ffee", dt.date(2016, 10, 2), {"python": "3.11.7", "torch": "2.13.0"}),
-        since=Since(
-            "r-before",
-            "2017-10-01",
-            [("sources.two_tower.dim", "32", "64")],
-            True,
-            moved({"n_items": 92300}, {"n_items": 92331}, scores(0.9), scores()),
-            CatalogueChange(33, 2, ["DRAGON FRUIT"], ["OLD BREAD"]),
-        ),
-        examples=[RowExample("missing_user", "events", "2017-10-02", "part-0.parquet", 17, [("item_id", "82")])],
-        free_bytes=40 << 30,
-        stages=[StageTime("ingest", 3.3, "4,021 events"), StageTime("train", 1141.8), StageTime("publish", 0.0)],
-        rows=[RowCounts("events", 4063, 4021, 28, 12, 2, 5), RowCounts("items", 47, 47, 0, 0, 0, 0)],
-        n_days_loaded=1,
-        reasons={"missing_user": 7, "unknown_item": 21},
-        reason_meanings={"missing_user": "the row has no user_id", "unknown_item": "the item was in no catalogue"},
-        checks=[check("n_rows"), check("null_share")],
-        judgement=Judgement("promote", "r-before", [release_check("churn")], [difference()]),
-        scores=scores(),
-        history=[{"day": "2017-09-30", "scores": scores(0.8)}, {"day": "2017-10-01", "scores": scores(0.9)}],
-        indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
-        microseconds_per_query={"blend": 1234.4, "popular": 3.0},
-        mix=mix_of(planted_hand()),
-        similar={"n_triggers": 0, "scores": [], "heads": []},
-        facts={"n_items": 92331, "n_fresh_items": 1, "n_encoded": 47},
-        fresh_items=[SampleItem("BANANAS", "1040", ["STRAWBERRIES"])],
-        users=[SampleUser("17", ["YOGURT"], ["EGGS", "MILK"])],
-        items=[SampleItem("EGGS", "82", ["MILK"])],
-    )
+    return a_night()
 
 
 @pytest.fixture
-def bare(night: NightReport) -> NightReport:
-    nothing: dict[str, Any] = {
-        field.name: type(getattr(night, field.name))()
-        for field in dataclasses.fields(night)
-        if isinstance(getattr(night, field.name), (list, dict))
-    }
-    nothing["mix"] = mix_of(planted_hand(0))
-    return dataclasses.replace(night, parent=None, since=None, judgement=Judgement("promote", None, [], []), **nothing)
-
-
-def text_of(report: NightReport) -> str:
-    return Page(render(report)).text
+def bare() -> NightReport:
+    return a_bare_night()
 
 
 def test_page_fetches_nothing(night: NightReport) -> None:
@@ -285,97 +184,9 @@ def test_a_day_without_choices_has_no_worth(bare: NightReport) -> None:
     assert "Nobody chose anything on this day, so nothing can be said of the shares." in text_of(bare)
 
 
-def test_every_light_says_by_sign_and_word_what_its_colour_says(night: NightReport) -> None:
-    assert {light.part: (light.sign, light.word) for light in lights(night)} == {
-        "Data": ("✓", "in order"),
-        "Quality": ("✓", "passed the gate"),
-        "Fresh items": ("–", "too early to tell"),
-        "Heads": ("–", "no source has any"),
-        "Index": ("✓", "sound"),
-        "Time and room": ("✓", "enough"),
-    }
-    html = render(night)
-    assert html.index('class="lights"') < html.index('class="cards"')
-    anchors = {light.anchor for light in lights(night)}
-    assert all(f'id="{anchor}"' in html for anchor in anchors), "each leads to where to read on"
-
-
-def lit(report: NightReport, part: str) -> tuple[str, str]:
-    (light,) = [light for light in lights(report) if light.part == part]
-    return light.tone, light.word
-
-
-def test_lights_go_out_for_what_they_stand_for(night: NightReport) -> None:
-    def changed(**changes: Any) -> NightReport:
-        return dataclasses.replace(night, **changes)
-
-    held = dataclasses.replace(night.judgement, decision="hold")
-    alike = dataclasses.replace(night.judgement, checks=[release_check("head_cka", passed=False, severity="warn")])
-    heads = {"heads": [{"source": "m", "overlap_at_100": 0.95, "cka": 0.99}]}
-    cohorts = {"spaces": [{"cohorts": [{"state": "failing"}, {"state": "converging"}]}]}
-    slow = [{"day": "2017-09-30", "scores": [], "night": {"seconds": 300.0}}] * 5
-    assert lit(changed(checks=[check("n_rows", passed=False)]), "Data") == ("bad", "1 rule failed")
-    assert lit(changed(judgement=held), "Quality") == ("bad", "held by the gate")
-    assert lit(changed(judgement=alike, similar=heads), "Heads") == ("look", "say the same")
-    assert lit(changed(similar=heads), "Heads") == ("good", "stay apart")
-    assert lit(changed(convergence=cohorts), "Fresh items") == ("bad", "1 cohort does not settle")
-    assert lit(changed(history=slow), "Time and room") == ("look", "3.8 times as long as usual")
-    assert lit(changed(free_bytes=1 << 30), "Time and room") == ("look", "the disk runs full")
-
-
-def test_what_changed_since_the_night_before_is_said(night: NightReport, bare: NightReport) -> None:
-    text = text_of(night)
-    assert "What changed since 2017-10-01" in text
-    assert "sources.two_tower.dim 32 64" in text and "The recipe is another one. The code is the same." in text
-    assert "items in the catalogue 92,300 92,331 +31" in text
-    assert "blend recall@100, all pairs 0.1606 0.1784 +0.0178" in text
-    assert "33 items came into the catalogue DRAGON FRUIT" in text and "2 items went out of it OLD BREAD" in text
-    assert "There is no earlier release to compare with." in text_of(bare)
-
-
-def test_changed_keys_are_those_that_differ_at_any_depth() -> None:
-    before = {"seed": 1, "sources": {"a": {"kind": "popular"}, "b": {"dim": 32}}, "same": [1, 2]}
-    now = {"seed": 1, "sources": {"b": {"dim": 64, "epochs": 2}}, "same": [1, 2]}
-    assert changed_keys(before, now) == [
-        ("sources.a.kind", "popular", "not set"),
-        ("sources.b.dim", "32", "64"),
-        ("sources.b.epochs", "not set", "2"),
-    ]
-
-
-def test_lineage_names_all_that_the_release_follows_from(night: NightReport) -> None:
-    text = text_of(night)
-    for part in ("c0ffee", "9f8e7d", "a1b2c3d4e5f6", "r-before", "2016-10-02 up to 2017-10-02", "torch 2.13.0"):
-        assert part in text, part
-
-
 def test_figures_over_nights_are_drawn_once_there_are_two(night: NightReport) -> None:
     before = [entry | {"night": {"seconds": 900.0 + n, "n_items": 90000}} for n, entry in enumerate(night.history)]
     html = render(dataclasses.replace(night, history=before))
     assert "Seconds of the night" in html and "Items in the catalogue" in html
     assert html.count("<svg") == render(night).count("<svg") + 2
     assert "Figures over nights" not in render(night), "nights of before kept no figures"
-
-
-def test_examples_show_what_is_wrong_and_nobody_s_name() -> None:
-    row = {"user_id": "ada@example.org", "item_id": "82", "context": {"phone": "555"}, "event_id": "", "value": None}
-    shown = dict(shown_of("events", row))
-    assert shown == {
-        "user_id": "given, not shown",
-        "item_id": "82",
-        "context": "given, not shown",
-        "event_id": "empty",
-        "value": "missing",
-    }
-    assert shown_of("users", {"user_id": "ada", "attributes": {}}) == [
-        ("user_id", "given, not shown"),
-        ("attributes", "empty"),
-    ]
-    assert shown_of("events", "no json") == [("row", "no row that could be read")]
-    assert len(dict(shown_of("items", {"title": "x" * 500}))["title"]) == 81
-
-
-def test_examples_are_on_the_page_by_their_reason(night: NightReport) -> None:
-    text = text_of(night)
-    assert "Examples of rows set aside" in text
-    assert "missing_user events of 2017-10-02, part-0.parquet , line 17 item_id 82" in text

@@ -1,7 +1,6 @@
 """Whoever is told of alerts: an HTTP server and an SMTP server on loopback that keep what they were sent."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from live_prefect import free_port
 
 
 @dataclass
@@ -86,9 +86,7 @@ def receivers() -> Iterator[Received]:
             return "250 OK"
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     mail = Controller(Mailbox(), hostname="127.0.0.1", port=port)
     mail.start()
     received = Received(web.server_port, port)

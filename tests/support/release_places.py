@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from botocore.loaders import create_loader
+from live_prefect import free_port
 
 BUCKET = "lamplighter"
 WAIT_SECONDS = 60
@@ -36,12 +37,6 @@ class Server:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def command(name: str) -> str | None:

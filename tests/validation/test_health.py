@@ -19,6 +19,7 @@ WELL = Standing(
     loaded=(),
     refused=(),
     waiting=(),
+    failed=(),
     unsettled=(),
     unreachable=None,
     free_bytes=50 * GIB,
@@ -43,6 +44,7 @@ def test_a_live_release_of_yesterday_with_nothing_waiting_is_well() -> None:
     [
         ({"live": None, "live_day": None, "landed": (day(1),)}, "nothing-live", "nightly --day 2026-11-21"),
         ({"is_held": True}, "held", "releases promote ID"),
+        ({"failed": ("the night of 2026-11-20 did not finish.",)}, "failed", "lamplighter incidents"),
         ({"refused": (day(-3), day(-2))}, "refused", "quarantine show --day 2026-11-18"),
         ({"waiting": (day(-9), day(-2))}, "reopened", "backfill --start 2026-11-11 --end 2026-11-18"),
         ({"newest": Newest("2026-11-21-b", day(1), "hold", ("too low.",))}, "kept-back", "promote 2026-11-21-b"),
