@@ -31,6 +31,8 @@ class Soak:
     received: Received
     pictures: Path
     n_backfills: int = field(default=0)
+    told_of: set[str] = field(default_factory=set)
+    """What people know to be open."""
 
     @property
     def place(self) -> Place:
@@ -121,6 +123,10 @@ class Soak:
         for posts in self.received.posts.values():
             posts.clear()
         self.received.mails.clear()
+        for hook in found:
+            id_, opens = f"{hook['kind']}.{hook['key']}", hook["state"] == "opened"
+            assert opens == (id_ not in self.told_of), f"{id_} was {hook['state']} twice"
+            self.told_of ^= {id_}
         return found
 
 
