@@ -1,6 +1,7 @@
 """The commands that start and end a server with its worker, and that deploy to one."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,9 +76,10 @@ def deploy(json: Json = False) -> None:
     with console.progress_shown(quiet=json):
         deployed, night = put(api), next_night(api)
     if json:
-        console.print_json({"api": api, "deployments": deployed, "next_night": night})
+        console.print_json(asdict(deployed) | {"api": api, "next_night": night})
     else:
-        console.print_facts({"deployed": ", ".join(deployed), "to": api, "next_night": _moment(night)})
+        facts = {"deployed": ", ".join(deployed.deployments), "to": api, "alerts": _told(deployed.channels)}
+        console.print_facts(facts | {"next_night": _moment(night)})
 
 
 def _show_up(result: "Up", server: ServerSettings) -> None:
@@ -87,6 +89,7 @@ def _show_up(result: "Up", server: ServerSettings) -> None:
         {
             "pages": result.ui,
             "deployed": ", ".join(result.deployments),
+            "alerts": _told(result.channels),
             "next_night": _moment(result.next_night),
             "logs": result.logs,
             "database": result.database,
@@ -104,6 +107,10 @@ def _show_up(result: "Up", server: ServerSettings) -> None:
             f"whoever reaches port {server.port} of this machine can run and change everything. Set "
             "PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING to user:password, or listen on 127.0.0.1.",
         )
+
+
+def _told(channels: Sequence[str]) -> str:
+    return ", ".join(channels) or "nobody is told; docs/alerts.md says how to set a channel"
 
 
 def _moment(night: "dt.datetime | None") -> str | None:

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +22,27 @@ WORK = "deploy"
 SECONDS = 300
 
 
-def deploy(api: str) -> tuple[str, ...]:
-    """Put everything that is declared on the server of this address, again if it is there; the deployments' names."""
+@dataclass(frozen=True, slots=True)
+class OnServer:
+    """What a server has after it was deployed to."""
+
+    deployments: tuple[str, ...]
+    channels: tuple[str, ...]
+    """Who is told of incidents; nobody where it is empty."""
+
+
+def deploy(api: str) -> OnServer:
+    """Put everything that is declared on the server of this address, again if it is there."""
     advance(WORK, 0, 3)
     _make_pool(api)
     advance(WORK, 1, 3)
     _deploy_flows(api)
     advance(WORK, 2, 3)
-    deploy_automations(api)
+    alerts = deploy_automations(api)
     advance(WORK, 3, 3)
     with client_of(api) as client:
-        return tuple(sorted(found.name for found in client.read_deployments() if found.work_pool_name == POOL))
+        names = sorted(found.name for found in client.read_deployments() if found.work_pool_name == POOL)
+    return OnServer(tuple(names), tuple(alerts.channels))
 
 
 def client_of(api: str) -> "SyncPrefectClient":

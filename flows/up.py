@@ -44,6 +44,8 @@ class Up:
     processes: dict[str, int]
     """The number of the server's and of the worker's process."""
     deployments: tuple[str, ...]
+    channels: tuple[str, ...]
+    """Who is told of incidents."""
     next_night: dt.datetime | None
 
 
@@ -115,7 +117,8 @@ def _serve(supervisor: Supervisor, server: ServerSettings, already: bool) -> Up:
         _recorded(home)["database_url"],
         already,
         numbers,
-        deployed,
+        deployed.deployments,
+        deployed.channels,
         night,
     )
 

@@ -29,6 +29,7 @@ def test_up_starts_server_and_worker_deploys_and_down_leaves_nothing(home: Upped
     found = home.up()
     assert not found["already"]
     assert found["deployments"] == ["backfill", "nightly", "watch"]
+    assert found["channels"] == []
     assert "T02:00:00" in found["next_night"].replace(" ", "T")
     assert found["api"] == home.api
     assert {home.process(name).pid for name in ("server", "worker")} == set(found["processes"].values())
