@@ -253,7 +253,7 @@ def test_deploying_again_changes_nothing_removes_what_is_gone_and_leaves_switche
     people.server.prefect("automation", "pause", "lamplighter-disk")
     shutil.copytree(AUTOMATIONS, tmp_path / "automations")
     (tmp_path / "automations" / "gate.yaml").unlink()
-    done = deploy(tmp_path / "automations", {})
+    done = deploy(tmp_path / "automations", {}, drop=True)
     assert done.removed == ("gate",) and done.channels == ()
     after = on_server()
     assert "lamplighter-gate" not in after and after["lamplighter-disk"][1] is False

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from live_prefect import ROOT, LivePrefect, live_prefect
 from places import Place
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from receivers import Received, receivers
 
@@ -75,6 +76,8 @@ def alerted(home: Path, **variables: str) -> Iterator[Alerted]:
         patch.setenv("PREFECT_API_URL", api)
         with temporary_settings({PREFECT_API_URL: api}):
             yield made
+            # Left running, it would ask this server for ever, and events of later tests would wait behind.
+            EventsWorker.drain_all(timeout=30)
 
 
 def night(place: Place, day: dt.date, **more: Any) -> Any:
