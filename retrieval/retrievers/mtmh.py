@@ -16,6 +16,7 @@ from retrieval.domain import Dataset, Ragged, State
 from retrieval.preranking import Preranker
 from retrieval.retrievers.heads import HeadNames, JoinedHeads, by_head, ranked_by
 from retrieval.retrievers.protocol import FamilyConfig
+from retrieval.rules import Share
 from retrieval.sessions import session_of
 from retrieval.spaces import Placed, Space
 from retrieval.tastes import ItemFeatures
@@ -76,9 +77,9 @@ class MtmhConfig(FamilyConfig):
     """Items' rates of choice, which the trunk and the prerankers read, are taken over each."""
     prerank_days: int = Field(default=2, ge=0)
     """Newest days whose pairs the prerankers learn from before the towers do; 0 keeps what the towers learnt."""
-    worth_share: float = Field(default=1.0, ge=0, le=1)
-    """How much counts of the worth that prerankers learn, which is how often an item is chosen at all: all of it ranks
-    for recall alone, less of it lets in what is particular to the trigger."""
+    worth_share: dict[HeadNames, Share] = Field(default={})
+    """How much counts, by head, of the worth that prerankers learn, which is how often an item is chosen at all: all of
+    it, as of a head that is not named, ranks for recall alone; less lets in what is particular to the trigger."""
     history_half_life_days: float = Field(default=7.0, gt=0)
     """The age at which an event of an asking user counts half."""
 
@@ -135,7 +136,8 @@ class Mtmh:
     @property
     def _prerankers(self) -> dict[str, Preranker]:
         held = {name: Preranker.restored(self.fitted.arrays, name) for name in self.config.heads}
-        return {name: preranker.with_worth(self.config.worth_share) for name, preranker in held.items()}
+        shares = self.config.worth_share
+        return {name: preranker.with_worth(shares.get(name, 1.0)) for name, preranker in held.items()}
 
     def _vectors(self, side: int, dataset: Dataset, dense: np.ndarray) -> Float32[np.ndarray, "items width"]:
         parts, n = [], len(dataset.catalogue)
