@@ -19,6 +19,8 @@ HOUSE = OURS[0]
 KNOWN = "recall_at_100_with_history"
 """recall@100 of the questions of people who have done something before: what personal families can be judged by."""
 FIGURES = (*METRICS, KNOWN)
+JUDGED = ("recall_at_100", "ndcg_at_10")
+"""Figures that the best of the libraries are compared by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,19 @@ class Pooled:
 
     model: Model
     settings: Settings
-    validated: float
-    """The figure that chose the settings, on the validation window."""
+    validated: dict[str, float]
+    """Its figures on the validation window."""
     metrics: dict[str, np.ndarray]
     """Figures of all questions of all windows."""
     estimates: dict[str, Estimate]
     coverage_at_100: float
     fit_seconds: float
     ms_a_question: float
+
+    @property
+    def is_fan_out(self) -> bool:
+        """Whether it is made of other families of ours."""
+        return self.model.library == HOUSE and self.model.family.startswith("fan_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Duel:
+    """Two families that the validation window calls best of their kind at a figure, and the first less the second."""
+
+    by: str
+    ours: Pooled
+    other: Pooled
+    change: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """One kind of pairs of one set: every family, best first, and how the best of ours compares with each library's best."""
+    """One kind of pairs of one set: every family, best first, and how the best of ours compare with others' best."""
 
     pairs: Pairs
     n_questions: int
@@ -65,8 +82,8 @@ class Summary:
     n_targets: int
     families: list[Pooled]
     failures: list[Failure]
-    differences: list[tuple[Pooled, Pooled, dict[str, Estimate]]]
-    """Ours, theirs, and ours less theirs."""
+    duels: list[Duel]
+    """Our best family with each library's best, and our best fan-out with our best family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +129,7 @@ def summarise(
         n_targets=sum(len(h.targets.values) for h in holdouts),
         families=families,
         failures=[row for row in rows if isinstance(row, Failure)],
-        differences=_differences(families, askers, lab.grid.seed),
+        duels=[duel for by in JUDGED for duel in _duels(by, families, askers, lab.grid.seed)],
     )
 
 
@@ -127,7 +144,8 @@ def _pooled(
     chosen = chosen_settings(lab, model, validation, pairs)
     if isinstance(chosen, Failure):
         return chosen
-    settings, validated = chosen
+    settings = chosen[0]
+    before = lab.result(model, settings, validation).by_pairs[pairs]
     results = [lab.result(model, settings, split) for split in tests]
     failed = next((result.error for result in results if result.error), None)
     if failed:
@@ -137,7 +155,7 @@ def _pooled(
     return Pooled(
         model,
         settings,
-        validated,
+        {name: before.mean(name) for name in METRICS},
         figures,
         _estimates(figures, askers, lab.grid.seed),
         coverage_at_100=float(np.mean([a.coverage_at_100 for a in answers])),
@@ -161,18 +179,20 @@ def over_people(values: np.ndarray, people: np.ndarray, seed: int) -> Estimate:
     return found
 
 
-def _differences(families: list[Pooled], askers: Askers, seed: int) -> list[tuple[Pooled, Pooled, dict[str, Estimate]]]:
-    """The best of ours beside each library's best, both by the validation window, not by what is reported."""
+def _duels(by: str, families: list[Pooled], askers: Askers, seed: int) -> list[Duel]:
+    """The validation window says who is best, not the windows that are reported."""
     best: dict[str, Pooled] = {}
     for row in families:
-        if row.model.library not in best or row.validated > best[row.model.library].validated:
-            best[row.model.library] = row
-    ours = best.pop(HOUSE, None)
+        side = "fan-out" if row.is_fan_out else row.model.library
+        if side not in best or row.validated[by] > best[side].validated[by]:
+            best[side] = row
+    ours, fan_out = best.pop(HOUSE, None), best.pop("fan-out", None)
     if ours is None:
         return []
+    pairs = [(ours, theirs) for theirs in best.values()] + ([(fan_out, ours)] if fan_out else [])
     return [
-        (ours, theirs, _estimates({m: ours.metrics[m] - theirs.metrics[m] for m in METRICS}, askers, seed))
-        for theirs in best.values()
+        Duel(by, one, other, _estimates({m: one.metrics[m] - other.metrics[m] for m in METRICS}, askers, seed))
+        for one, other in pairs
     ]
 
 

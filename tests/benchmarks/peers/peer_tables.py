@@ -18,6 +18,7 @@ WORDS = {
     "ndcg_at_10": "nDCG@10",
     KNOWN: "recall@100, with a history",
 }
+DUELS = "Our best family less each library's best, and our best fan-out less our best family; best on the validation window:"
 PAIRS = {"all": "All pairs", "new": "Pairs new to the user"}
 
 
@@ -39,8 +40,8 @@ def section(real_set: RealSet, summaries: list[Summary], laps: list[Lap], grid: 
     ]
     for summary in summaries:
         parts += [f"### {PAIRS[summary.pairs]}", _asked(summary), _families(summary, real_set)]
-        if summary.differences:
-            parts += [_best_of(summary), _differences(summary, real_set)]
+        if summary.duels:
+            parts += [DUELS, _duels(summary, real_set)]
         if summary.failures:
             parts.append(_failures(summary))
     if laps:
@@ -80,18 +81,14 @@ def _families(summary: Summary, real_set: RealSet) -> str:
     return _table(head, rows)
 
 
-def _best_of(summary: Summary) -> str:
-    ours = summary.differences[0][0]
-    return f"{ours.model.name}, the best of ours on the validation window, less each library's best on it:"
-
-
-def _differences(summary: Summary, real_set: RealSet) -> str:
-    words = _words(real_set)
+def _duels(summary: Summary, real_set: RealSet) -> str:
+    words, figures = _words(real_set), _told(summary)
     rows = [
-        [theirs.model.name, *(_signed(change[figure]) for figure in _told(summary))]
-        for _, theirs, change in summary.differences
+        [words[duel.by], f"**{duel.ours.model.family}**", _named(duel.other)]
+        + [_signed(duel.change[figure]) for figure in figures]
+        for duel in summary.duels
     ]
-    return _table(["best of", *(f"{words[figure]} [95 %]" for figure in _told(summary))], rows)
+    return _table(["best at", "of ours", "less", *(f"{words[figure]} [95 %]" for figure in figures)], rows)
 
 
 def _words(real_set: RealSet) -> dict[str, str]:
@@ -173,5 +170,14 @@ def _summary_as_json(summary: Summary) -> dict[str, Any]:
             }
             for row in summary.families
         },
+        "duels": [
+            {
+                "by": duel.by,
+                "ours": duel.ours.model.name,
+                "other": duel.other.model.name,
+                "change": {metric: [e.mean, e.low, e.high] for metric, e in duel.change.items()},
+            }
+            for duel in summary.duels
+        ],
         "failures": {failure.model.name: failure.why for failure in summary.failures},
     }
