@@ -12,6 +12,8 @@ from lineages import (
     DIM,
     DRIFT,
     FIRST,
+    HEADS,
+    TOWERS,
     Way,
     calm,
     frozen,
@@ -159,30 +161,32 @@ def test_the_same_items_are_kept_every_night() -> None:
     assert (one.established(7).sum(), len(one.ids)) == (500, 1000)
 
 
-@pytest.fixture(scope="module")
-def healthy() -> tuple[list[Positions], list[str]]:
-    return real_lineage(7)
+Lineages = tuple[dict[str, list[Positions]], list[str]]
+REAL = {"two_tower": partial(real_lineage, 7, TOWERS), "mtmh": partial(real_lineage, 8, HEADS)}
 
 
-def states(lineage: tuple[list[Positions], list[str]]) -> list[str]:
-    return [verdict.state for _, verdict in judged(*lineage)]
-
-
-@pytest.mark.slow
-def test_real_towers_pass_and_each_planted_fault_of_theirs_fails_but_a_turned_space(
-    healthy: tuple[list[Positions], list[str]],
-) -> None:
-    nights, chosen = healthy
-    assert states(healthy) == ["converging", "converging"]
-    assert states((turned(nights, 4), chosen)) == ["converging", "converging"]
-    stopped = judged(thawless(nights, nights[0].day - 1), chosen)
-    assert all("Nobody moves these rows" in verdict.sentence() for _, verdict in stopped)
-    assert all(verdict.state == "failing" for _, verdict in stopped)
+@pytest.fixture(scope="module", params=REAL)
+def healthy(request: pytest.FixtureRequest) -> Lineages:
+    return REAL[request.param]()
 
 
 @pytest.mark.slow
-def test_real_towers_that_nothing_tells_of_fresh_items_fail() -> None:
-    nights, chosen = real_lineage(7, blind=True)
-    found = judged(nights, chosen)
-    assert [verdict.state for _, verdict in found] == ["failing", "failing"]
-    assert all("Nothing places these items" in verdict.sentence() for _, verdict in found)
+def test_real_models_pass_and_each_planted_fault_of_theirs_fails_but_a_turned_space(healthy: Lineages) -> None:
+    spaces, chosen = healthy
+    for nights in spaces.values():
+        as_it_was, as_turned = judged(nights, chosen), judged(turned(nights, 4), chosen)
+        for found in (as_it_was, as_turned):
+            assert [verdict.state for _, verdict in found] == ["converging", "converging"]
+        stopped = judged(thawless(nights, nights[0].day - 1), chosen)
+        assert all("Nobody moves these rows" in verdict.sentence() for _, verdict in stopped)
+        assert [verdict.state for _, verdict in stopped] == ["failing", "failing"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", REAL)
+def test_real_models_that_nothing_tells_of_fresh_items_fail(family: str) -> None:
+    spaces, chosen = REAL[family](blind=True)
+    for nights in spaces.values():
+        found = judged(nights, chosen)
+        assert [verdict.state for _, verdict in found] == ["failing", "failing"]
+        assert any("Nothing places these items" in verdict.sentence() for _, verdict in found)

@@ -1,6 +1,7 @@
 """Lineages of nights: planted ones of known make, and a real one of towers that go on from night to night."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -11,6 +12,8 @@ import pyarrow as pa
 from retrieval.convergence import Curve, Lineage, Positions, aligned, follow
 from retrieval.convergence_rules import ConvergenceConfig, Verdict, judge
 from retrieval.domain import Dataset, Ragged, State
+from retrieval.retrievers.indexed import embed
+from retrieval.retrievers.mtmh import MtmhConfig
 from retrieval.retrievers.two_tower import TwoTowerConfig
 from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
@@ -131,8 +134,18 @@ def judged(
     return [(curve, judge(curve, config)) for curve in curves]
 
 
-def real_lineage(n_nights: int, *, blind: bool = False) -> tuple[list[Positions], list[str]]:
-    """Nights of real towers, each going on from the one before, and the items that were chosen before the last.
+TOWERS = TwoTowerConfig(
+    inputs=("ids", "content"), dim=16, min_history=2, uniform_negatives=64, train_days=10, warm_days=2
+)
+HEADS = MtmhConfig(
+    dim=16, batch_size=512, uniform_negatives=64, window_days=1.0, train_days=10, warm_days=3, prerank_days=0
+)
+
+
+def real_lineage(
+    n_nights: int, config: TwoTowerConfig | MtmhConfig = TOWERS, *, blind: bool = False
+) -> tuple[dict[str, list[Positions]], list[str]]:
+    """By space, nights of real models, each going on from the one before, and the items chosen before the last.
 
     Fresh items land on the first two nights and are chosen from the day after; `blind` leaves them without text, topics
     and attributes.
@@ -140,19 +153,17 @@ def real_lineage(n_nights: int, *, blind: bool = False) -> tuple[list[Positions]
     days = (FIRST_NIGHT, FIRST_NIGHT + 1)
     sizes = {"n_users": 150, "n_items": 276, "n_fresh": 24, "n_groups": 4, "n_days": FIRST_NIGHT + n_nights}
     world = planted_world(**sizes, minority=0.8, events_per_user_day=4.0, landings=days)  # type: ignore[arg-type]
-    config = TwoTowerConfig(
-        inputs=("ids", "content"), dim=16, min_history=2, uniform_negatives=64, train_days=10, warm_days=2
-    )
-    encoder, nights, warm = HashedEncoder(), list[Positions](), None
+    encoder, nights, warm = HashedEncoder(), defaultdict[str, list[Positions]](list), None
     for day in world.days[FIRST_NIGHT:]:
         dataset = world.dataset(day, encoder)
         dataset = without_content(dataset) if blind else dataset
         model = config.fit(dataset, seed=5, warm=warm)
         warm: State = model.state()
         ids, first_seen = dataset.catalogue.ids.ids.to_pylist(), dataset.catalogue.first_seen
-        nights.append(Positions.of(dataset.day, ids, first_seen, model.embed_items(dataset)))
+        for name, space in embed(model, dataset).items():
+            nights[name].append(Positions.of(dataset.day, ids, first_seen, space.targets))
     chosen = dataset.catalogue.ids.names(np.unique(dataset.histories.positives().items))
-    return nights, chosen
+    return dict(nights), chosen
 
 
 def without_content(dataset: Dataset) -> Dataset:
