@@ -115,7 +115,7 @@ class Batches:
         """One step of a day."""
         asking, rows = np.unique(users, return_inverse=True)
         histories = self.histories_before(asking, day)
-        sample = mixed_sample(items.astype(np.int64), trends.rates(), self.config.uniform_negatives, self.rng)
+        sample = mixed_sample(items.astype(np.int64), trends.chosen(), self.config.uniform_negatives, self.rng)
         share = np.bincount(rows)[rows] ** -self.config.user_damping
         return Batch(
             done=done,

@@ -85,7 +85,7 @@ class PairBatches:
         order = np.argsort(pairs.triggers, kind="stable")
         triggers, rows = np.unique(pairs.triggers[order], return_inverse=True)
         targets = pairs.targets[order]
-        sample = mixed_sample(targets, trends.rates(), self.config.uniform_negatives, self.rng)
+        sample = mixed_sample(targets, trends.chosen(), self.config.uniform_negatives, self.rng)
         places = np.minimum(np.searchsorted(sample.items, triggers), len(sample.items) - 1)
         is_own = sample.items[places] == triggers
         weights = pairs.weights[order]

@@ -119,7 +119,7 @@ class _Trainer:
     ) -> None:
         self.model, self.histories, self.config, self.rng = model, histories, config, rng
         self.device = model.items.device
-        self.rates = np.bincount(histories.items, minlength=len(model.items)).astype(np.float32)
+        self.counts = np.bincount(histories.items, minlength=len(model.items)).astype(np.float32)
         rate = config.learning_rate
         self.descent = Descent(
             torch.optim.SparseAdam(model.tables(), lr=rate, betas=BETAS),
@@ -171,10 +171,10 @@ class _Trainer:
 
     def _sample(self, chosen: Int64[np.ndarray, " pairs"]) -> Sample:
         """The step's own items and others; all items, each for certain, where there are few."""
-        n_items = len(self.rates)
+        n_items = len(self.counts)
         if n_items <= self.config.uniform_negatives:
             return Sample(np.arange(n_items), np.zeros(n_items, np.float32))
-        return mixed_sample(chosen, self.rates, self.config.uniform_negatives, self.rng)
+        return mixed_sample(chosen, self.counts, self.config.uniform_negatives, self.rng)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return on_device(array, self.device)

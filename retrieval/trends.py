@@ -53,14 +53,14 @@ class Trends:
             self.counts[n:] += np.bincount(items[is_first], weights[is_first], minlength=n_items).astype(np.float32)
             self.day += 1
 
-    def rates(self) -> Float32[np.ndarray, " items"]:
-        """Choices a day over the middle span: how likely an item is to be somebody's positive."""
-        middle = len(self.half_lives) // 2
-        return self.counts[middle] * np.float32(1 - 0.5 ** (1 / self.half_lives[middle]))
+    def chosen(self) -> Float32[np.ndarray, " items"]:
+        """Decayed choices over the middle span: how likely an item is to be somebody's positive."""
+        return self.counts[len(self.half_lives) // 2]
 
     def worth(self) -> Float32[np.ndarray, " items"]:
-        """The logarithms of the rates over the floor: 0 where nothing was chosen lately."""
-        return np.log1p(self.rates() / np.float32(FLOOR))
+        """The logarithms of the choices a day over the floor: 0 where nothing was chosen lately."""
+        half_life = self.half_lives[len(self.half_lives) // 2]
+        return np.log1p(self.chosen() * np.float32((1 - 0.5 ** (1 / half_life)) / FLOOR))
 
     def features(
         self, items: Int64[np.ndarray, " items"] | slice = slice(None)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieval.sampling import mixed_sample
+from retrieval.sampling import PRIOR, mixed_sample
 
 N_DRAWS = 4000
 
@@ -11,11 +11,11 @@ N_DRAWS = 4000
 @pytest.mark.parametrize(("batch", "n_uniform"), [(6, 0), (6, 8), (1, 3)])
 def test_items_come_in_as_often_as_log_q_says(batch: int, n_uniform: int) -> None:
     rng = np.random.default_rng(0)
-    rates = np.array([8, 4, 2, 1, 1, 0.5, 0.25, 0.25, 0.0, 0.0], np.float32)
-    share = rates.astype(np.float64) / rates.sum()
-    times, log_q = np.zeros(len(rates)), np.full(len(rates), np.nan)
+    counts = 1e6 * np.array([8, 4, 2, 1, 1, 0.5, 0.25, 0.25, 0.0, 0.0], np.float32)
+    share = counts.astype(np.float64) / counts.sum()
+    times, log_q = np.zeros(len(counts)), np.full(len(counts), np.nan)
     for _ in range(N_DRAWS):
-        sample = mixed_sample(rng.choice(len(rates), batch, p=share), rates, n_uniform, rng)
+        sample = mixed_sample(rng.choice(len(counts), batch, p=share), counts, n_uniform, rng)
         times[sample.items] += 1
         log_q[sample.items] = sample.log_q
     drawn = ~np.isnan(log_q)
@@ -33,6 +33,14 @@ def test_items_are_distinct_ascending_and_hold_every_positive() -> None:
     assert set(positives.tolist()) <= set(sample.items.tolist())
     assert sample.log_q.shape == sample.items.shape
     assert (sample.log_q <= 0).all()
+
+
+def test_the_first_choice_of_an_item_is_as_likely_as_half_a_choice_before_would_make_it() -> None:
+    counts = np.array([100.0, 100.0, 50.0, 0.0], np.float32)
+    sample = mixed_sample(np.array([0, 3]), counts, 0, np.random.default_rng(1))
+    share = np.array([100 + PRIOR, PRIOR]) / (250 + 4 * PRIOR)
+    np.testing.assert_allclose(np.exp(sample.log_q), 1 - (1 - share) ** 2, rtol=1e-4)
+    assert sample.log_q[1] > -6, "not enough to outweigh every score"
 
 
 def test_log_q_is_finite_where_nothing_is_known() -> None:

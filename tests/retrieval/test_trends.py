@@ -74,7 +74,7 @@ def test_walking_on_is_starting_there(events: list[Event], day: int, further: in
 def test_features_do_not_change_when_the_day_and_later_ones_are_added(events: list[Event], day: int) -> None:
     earlier = [event for event in events if START + event[3] // 24 < day]
     np.testing.assert_array_equal(before(events, day).features(), before(earlier, day).features())
-    np.testing.assert_array_equal(before(events, day).rates(), before(earlier, day).rates())
+    np.testing.assert_array_equal(before(events, day).chosen(), before(earlier, day).chosen())
 
 
 def test_an_event_of_the_day_before_counts_whole_and_one_of_the_day_not_at_all() -> None:
@@ -100,7 +100,7 @@ def test_steady_choice_has_its_rate_whatever_the_span() -> None:
     trends = before(events, START + 1000)
     spans = np.array(HALF_LIVES)
     np.testing.assert_allclose(trends.counts[:3, 3] * (1 - 0.5 ** (1 / spans)), 1.0, rtol=1e-3)
-    assert trends.rates()[3] == pytest.approx(1.0, rel=1e-3)
+    assert trends.worth()[3] == pytest.approx(np.log1p(1 / FLOOR), rel=1e-3)
     assert trends.features()[3, :3] == pytest.approx(np.log(1 + FLOOR), abs=1e-3)
 
 
