@@ -14,7 +14,7 @@ from peer_grid import NOTHING, Grid, Model
 from peer_pool import Pool
 from peer_results import Laboratory, judged
 from peer_sequences import ASKED_ON, split_sequences
-from peer_sets import window_split
+from peer_sets import RealSet, window_split
 from peer_splits import WrittenSplit, write_split
 from peer_summary import over_people, trials_of
 from peer_tables import replace_section
@@ -292,3 +292,13 @@ def test_questions_come_back_as_they_were_written(tmp_path: Path) -> None:
     read = Questions.read(tmp_path / "questions.npz")
     assert read.owners().tolist() == [0, 0, 1] and read.excluded.tolist() == [5, 6, 7]
     assert pa.array(read.users).to_pylist() == [3, 1]
+
+
+def test_the_first_windows_alone_are_those_of_the_whole_and_the_caption_says_so(tmp_path: Path) -> None:
+    def splits(data: Path | None, cache: Path) -> Iterator[str]:
+        yield from ("validation", "first", "second")
+
+    whole = RealSet("ratings", "Ratings", "two windows", ("new",), splits)  # type: ignore[arg-type]
+    short = whole.first(1)
+    assert list(short.splits(None, tmp_path)) == ["validation", "first"]
+    assert short.protocol == "two windows, of which the first 1 were run"

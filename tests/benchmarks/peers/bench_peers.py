@@ -111,6 +111,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="MovieLens-100K, two windows, two trials a family, without the slow ones"
     )
+    parser.add_argument(
+        "--windows", type=int, help="report the first so many windows of a set alone; its caption says so"
+    )
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed in a former run")
     parser.add_argument("--grid", type=Path, default=GRID)
     parser.add_argument("--cache", type=Path, default=default_cache())
@@ -136,7 +139,8 @@ def main() -> int:
         grid, n_splits = grid.model_copy(update=QUICK), QUICK_SPLITS
     names = ["movielens-100k"] if asked.quick else asked.only or [real_set.name for real_set in SETS]
     with Pool(asked.cache / "workers", grid.threads) as pool:
-        for real_set in (real_set for real_set in SETS if real_set.name in names):
+        chosen = (real_set for real_set in SETS if real_set.name in names)
+        for real_set in (s.first(asked.windows) if asked.windows else s for s in chosen):
             why = missing(real_set, data_folder())
             if why:
                 progress.say(f"{real_set.name} is skipped: {why}")

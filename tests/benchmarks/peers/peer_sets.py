@@ -2,9 +2,10 @@
 
 import datetime as dt
 import importlib.util
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -49,6 +50,14 @@ class RealSet:
     splits: Callable[[Path | None, Path], Iterator[Split]]
     """From the folder of raw sets and that of caches: the split to choose settings on, then those that are reported."""
     is_leave_one_out: bool = False
+
+    def first(self, n_windows: int) -> "RealSet":
+        """The same with the first windows alone."""
+
+        def splits(data: Path | None, cache: Path) -> Iterator[Split]:
+            return itertools.islice(self.splits(data, cache), 1 + n_windows)
+
+        return replace(self, protocol=f"{self.protocol}, of which the first {n_windows} were run", splits=splits)
 
 
 def missing(real_set: RealSet, data: Path | None) -> str | None:
