@@ -55,12 +55,16 @@ class Trends:
 
     def chosen(self) -> Float32[np.ndarray, " items"]:
         """Decayed choices over the middle span: how likely an item is to be somebody's positive."""
-        return self.counts[len(self.half_lives) // 2]
+        return self.counts[self._middle]
 
     def worth(self) -> Float32[np.ndarray, " items"]:
         """The logarithms of the choices a day over the floor: 0 where nothing was chosen lately."""
-        half_life = self.half_lives[len(self.half_lives) // 2]
-        return np.log1p(self.chosen() * np.float32((1 - 0.5 ** (1 / half_life)) / FLOOR))
+        a_day = 1 - 0.5 ** (1 / self.half_lives[self._middle])
+        return np.log1p(self.chosen() * np.float32(a_day / FLOOR))
+
+    @property
+    def _middle(self) -> int:
+        return len(self.half_lives) // 2
 
     def features(
         self, items: Int64[np.ndarray, " items"] | slice = slice(None)

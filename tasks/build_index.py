@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.errors import ModelError
-from retrieval.index import IndexConfig, IndexQuality, VectorIndex, tune
-from retrieval.index import build_index as build
+from retrieval.index import build_tuned
 from retrieval.queries import ask
 from retrieval.retrievers.protocol import AnswersByVectors
 from retrieval.seeds import generator
@@ -33,19 +31,10 @@ def build_index(night: Night, prepared: Ref, source: str, model: Ref, vectors: R
         probes = fitted.asked(ask(dataset, np.sort(rng.permutation(active)[: config.probe_queries])))
         built = {}
         for head, space in fitted.spaces().items():
-            index, quality = _built(space.vectors, probes[head], config)
+            index, quality = build_tuned(space.vectors, probes[head], config)
             write_index(folder, head, index, quality, {"source": f"{source} {head}".strip()})
             built[head] = quality
         worst = min(built, key=lambda head: built[head].recall_at_10)
         return {"source": f"{source} {worst}".strip()} | asdict(built[worst])
 
     return night.once(f"build_index-{source}", [prepared, model, vectors], section, make).ref
-
-
-def _built(vectors: np.ndarray, probes: np.ndarray, config: IndexConfig) -> tuple[VectorIndex, IndexQuality]:
-    """A graph that finds enough; where to some item nothing leads, one of more links is made before the night fails."""
-    try:
-        return tune(build(vectors, config), probes, config)
-    except ModelError:
-        denser = {"links": 2 * config.links, "ef_construction": 4 * config.ef_construction}
-        return tune(build(vectors, config.model_copy(update=denser)), probes, config)

@@ -16,13 +16,12 @@ from peer_results import Laboratory, judged
 from peer_sequences import ASKED_ON, split_sequences
 from peer_sets import RealSet, window_split
 from peer_splits import WrittenSplit, write_split
-from peer_summary import over_people, trials_of
+from peer_summary import trials_of
 from peer_tables import replace_section
 
 from retrieval.domain import DAY, UNKNOWN
 from retrieval.errors import ContractError, ModelError, RecipeError
 from retrieval.recipe import Recipe
-from retrieval.seeds import generator
 
 RECIPE = Recipe.model_validate(
     {
@@ -232,24 +231,6 @@ def test_a_grid_of_an_unknown_library_is_refused(tmp_path: Path) -> None:
     path.write_text(text.replace("[families.lenskit]", "[families.surprise]"))
     with pytest.raises(RecipeError, match="no worker knows"):
         Grid.read(path)
-
-
-def test_intervals_resample_people_with_all_their_questions() -> None:
-    rng = np.random.default_rng(5)
-    people = np.sort(rng.integers(0, 12, 60))
-    values = rng.random(60) + (people % 2)
-    found = over_people(values, people, seed=3)
-    draws = generator(3, "bootstrap").multinomial(
-        len(set(people)), np.full(len(set(people)), 1 / len(set(people))), 1000
-    )
-    means = []
-    for draw in draws:
-        taken = [
-            values[people == person] for person, n in zip(sorted(set(people)), draw, strict=True) for _ in range(n)
-        ]
-        means.append(np.concatenate(taken).mean())
-    assert found.mean == pytest.approx(values.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
 def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from retrieval.domain import UNKNOWN, Histories, Queries, Ragged
 from retrieval.errors import ModelError
-from retrieval.index import ExactIndex, IndexConfig, VectorIndex, build_index, tune
+from retrieval.index import ExactIndex, IndexConfig, VectorIndex, build_index, build_tuned, tune
 from retrieval.text import unit
 
 N, DIM = 800, 16
@@ -93,6 +93,17 @@ def test_tune_refuses_an_index_that_cannot_reach_the_bound(probes: np.ndarray) -
     weak = build_index(vectors_of(4000, 5), config)
     with pytest.raises(ModelError, match=r"of the 10 nearest items at efSearch 10, expected 1\.0\. Raise index\.links"):
         tune(weak, probes, config)
+
+
+def test_a_graph_that_misses_the_bound_is_made_denser_once(probes: np.ndarray) -> None:
+    config = IndexConfig(links=4, ef_construction=8, ef_search=8, max_ef_search=256, min_recall=0.98)
+    vectors = vectors_of(4000, 5)
+    with pytest.raises(ModelError, match="of the 10 nearest items"):
+        tune(build_index(vectors, config), probes, config)
+    _, quality = build_tuned(vectors, probes, config)
+    assert quality.recall_at_10 >= 0.98
+    with pytest.raises(ModelError, match="at efSearch 10,"):
+        build_tuned(vectors, probes, config.model_copy(update={"max_ef_search": 10, "min_recall": 1.0}))
 
 
 def test_items_with_equal_vectors_are_as_good_as_each_other(probes: np.ndarray) -> None:

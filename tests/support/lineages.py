@@ -1,4 +1,4 @@
-"""Lineages of nights: planted ones of known make, and a real one of towers that go on from night to night."""
+"""Lineages of nights: planted ones of known make, and real ones of models that go on from night to night."""
 
 import dataclasses
 from collections import defaultdict
@@ -19,6 +19,12 @@ from retrieval.synthetic import planted_world
 from retrieval.text import HashedEncoder
 
 CONFIG = ConvergenceConfig(settled_days=8, min_items=10, min_nights=5)
+TOWERS = TwoTowerConfig(
+    inputs=("ids", "content"), dim=16, min_history=2, uniform_negatives=64, train_days=10, warm_days=2
+)
+HEADS = MtmhConfig(
+    dim=16, batch_size=512, uniform_negatives=64, window_days=1.0, train_days=10, warm_days=3, prerank_days=0
+)
 DRIFT = 0.02
 DIM = 12
 N_ESTABLISHED, N_FRESH = 200, 30
@@ -132,14 +138,6 @@ def judged(
     picked = np.asarray(nights[-1].ids if chosen is None else chosen, str)
     curves = follow(lineage_of(nights, config), picked, config.settled_days)
     return [(curve, judge(curve, config)) for curve in curves]
-
-
-TOWERS = TwoTowerConfig(
-    inputs=("ids", "content"), dim=16, min_history=2, uniform_negatives=64, train_days=10, warm_days=2
-)
-HEADS = MtmhConfig(
-    dim=16, batch_size=512, uniform_negatives=64, window_days=1.0, train_days=10, warm_days=3, prerank_days=0
-)
 
 
 def real_lineage(

@@ -117,7 +117,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed in a former run")
     parser.add_argument("--grid", type=Path, default=GRID)
     parser.add_argument("--cache", type=Path, default=default_cache())
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.windows is not None and asked.windows < 1:
+        parser.error(f"--windows is {asked.windows}; expected 1 or more")
+    return asked
 
 
 def default_cache() -> Path:

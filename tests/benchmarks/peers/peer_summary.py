@@ -129,7 +129,7 @@ def summarise(
         n_targets=sum(len(h.targets.values) for h in holdouts),
         families=families,
         failures=[row for row in rows if isinstance(row, Failure)],
-        duels=[duel for by in JUDGED for duel in _duels(by, families, askers, lab.grid.seed)],
+        duels=[duel for by in JUDGED for duel in duels_by(by, families, askers, lab.grid.seed)],
     )
 
 
@@ -179,7 +179,7 @@ def over_people(values: np.ndarray, people: np.ndarray, seed: int) -> Estimate:
     return found
 
 
-def _duels(by: str, families: list[Pooled], askers: Askers, seed: int) -> list[Duel]:
+def duels_by(by: str, families: list[Pooled], askers: Askers, seed: int) -> list[Duel]:
     """The validation window says who is best, not the windows that are reported."""
     best: dict[str, Pooled] = {}
     for row in families:
