@@ -3,11 +3,12 @@
 import hashlib
 import importlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peer_fan_out import FanOut, FanOutConfig, fit_exact
+from peer_fan_out import FanOut, FanOutConfig, Fitted, Shelf
 from peer_files import Questions, Ranking
 from peer_splits import read_dataset
 from pydantic import TypeAdapter
@@ -17,7 +18,7 @@ import retrieval
 from retrieval.domain import Dataset, Ragged
 from retrieval.queries import ask
 from retrieval.retrievers import AnyFamily
-from retrieval.retrievers.protocol import FamilyConfig, Retriever
+from retrieval.retrievers.protocol import FamilyConfig
 
 FAN_OUT = "fan_out"
 
@@ -27,6 +28,7 @@ class Prepared:
     """What a night's training is given."""
 
     dataset: Dataset
+    shelf: Shelf
 
 
 def version() -> str:
@@ -48,18 +50,24 @@ def config_of(family: str, settings: dict[str, Any]) -> FamilyConfig | FanOutCon
 def prepare(folder: Path, family: str, settings: dict[str, Any]) -> Prepared:
     if "tower" in family or family.startswith(FAN_OUT):
         importlib.import_module("retrieval.training")  # loads torch, which is no part of a fit
-    return Prepared(read_dataset(folder))
+    return Prepared(read_dataset(folder), _shelf(folder))
 
 
-def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Retriever | FanOut:
-    config = config_of(family, settings)
+@lru_cache(maxsize=1)
+def _shelf(folder: Path) -> Shelf:
+    """That of the split asked about last; the towers of the one before are let go."""
+    return Shelf()
+
+
+def fit(prepared: Prepared, family: str, settings: dict[str, Any], *, seed: int, threads: int) -> Fitted | FanOut:
+    config, dataset, shelf = config_of(family, settings), prepared.dataset, prepared.shelf
     with threadpool_limits(threads):
         if isinstance(config, FanOutConfig):
-            return config.fit(prepared.dataset, seed=seed)
-        return fit_exact(config, prepared.dataset, seed)
+            return config.fit(lambda source: shelf.taken(source, dataset, seed))
+        return shelf.fit(config, dataset, seed)
 
 
-def answer(prepared: Prepared, model: Retriever | FanOut, questions: Questions, k: int, *, pairs: str) -> Ranking:
+def answer(prepared: Prepared, model: Fitted | FanOut, questions: Questions, k: int, *, pairs: str) -> Ranking:
     asked = ask(prepared.dataset, questions.users)
     if pairs == "new":
         asked = asked.without_seen()

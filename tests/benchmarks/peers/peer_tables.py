@@ -50,12 +50,12 @@ def section(real_set: RealSet, summaries: list[Summary], laps: list[Lap], grid: 
 
 
 def _budget(real_set: RealSet, grid: Grid) -> str:
+    threads = f"Fits by {grid.threads} thread{'s' if grid.threads > 1 else ''}."
     otherwise = grid.sets.get(real_set.name)
     if otherwise is None:
-        return ""
-    return (
-        f"At most {grid.n_trials} trials a family. Not fitted here: {', '.join(otherwise.without)}; {otherwise.reason}."
-    )
+        return threads
+    without = f"Not fitted here: {', '.join(otherwise.without)}; {otherwise.reason}."
+    return f"{threads} At most {grid.n_trials} trials a family. {without}"
 
 
 def _asked(summary: Summary) -> str:
