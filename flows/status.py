@@ -70,6 +70,7 @@ def show_release(found: dict[str, Any]) -> None:
         console.out.print(f"why            {reason}", soft_wrap=True)
     for source, quality in found["indexes"].items():
         console.out.print(
-            f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}"
+            f"index          {source}: recall@10 {quality['recall_at_10']:.4f} at efSearch {quality['ef_search']}, "
+            f"{quality['links']} links an item"
         )
     console.scores_table(f"Quality on {found['day']}, held out", found["scores"])

@@ -121,7 +121,7 @@ class NightReport:
     """Earlier nights, oldest first: {"day": "2017-10-01", "scores": [...]} of the same shape, and as `night` what
     `figures` gave on that night; None where it was not kept."""
     indexes: list[dict[str, Any]]
-    """{"source", "recall_at_10", "ef_search", "n_vectors", "n_probes"} of each index."""
+    """{"source", "recall_at_10", "ef_search", "links", "n_vectors", "n_probes"} of each index."""
     microseconds_per_query: dict[str, float]
     """What each source costs, a query."""
     mix: dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 
 from retrieval.domain import UNKNOWN, Histories, Queries, Ragged
 from retrieval.errors import ModelError
-from retrieval.index import ExactIndex, IndexConfig, VectorIndex, build_index, build_tuned, tune
+from retrieval.index import ExactIndex, IndexConfig, VectorIndex, build_index, build_tuned
 from retrieval.text import unit
 
 N, DIM = 800, 16
@@ -75,46 +75,43 @@ def test_building_gives_the_threads_back() -> None:
     assert faiss.omp_get_max_threads() == before
 
 
-def test_tune_raises_the_effort_until_the_bound_is_reached(probes: np.ndarray) -> None:
-    config = IndexConfig(links=4, ef_construction=8, ef_search=8, max_ef_search=1024, min_recall=0.98)
-    weak = build_index(vectors_of(4000, 5), config)
-    tuned, quality = tune(weak, probes, config)
+def test_the_effort_is_raised_until_the_bound_is_reached(probes: np.ndarray) -> None:
+    config = IndexConfig(links=8, ef_construction=32, ef_search=8, max_ef_search=1024, min_recall=0.98)
+    vectors = vectors_of(4000, 5)
+    tuned, quality = build_tuned(vectors, probes, config)
     assert quality.recall_at_10 >= 0.98
     assert quality.ef_search == tuned.ef_search > 8
-    assert (quality.n_vectors, quality.n_probes) == (4000, 40)
+    assert (quality.links, quality.n_vectors, quality.n_probes) == (8, 4000, 40)
     found = tuned.search(probes, 10).items
-    best = np.argsort(-(probes @ weak.vectors.T), axis=1)[:, :10]
+    best = np.argsort(-(probes @ vectors.T), axis=1)[:, :10]
     recall = np.mean([len(set(f) & set(b)) / 10 for f, b in zip(found.tolist(), best.tolist(), strict=True)])
     assert quality.recall_at_10 == pytest.approx(recall, abs=0.005)
 
 
-def test_tune_refuses_an_index_that_cannot_reach_the_bound(probes: np.ndarray) -> None:
-    config = IndexConfig(links=4, ef_construction=8, ef_search=8, max_ef_search=10, min_recall=1.0)
-    weak = build_index(vectors_of(4000, 5), config)
-    with pytest.raises(ModelError, match=r"of the 10 nearest items at efSearch 10, expected 1\.0\. Raise index\.links"):
-        tune(weak, probes, config)
-
-
-def test_a_graph_that_misses_the_bound_is_made_denser_once(probes: np.ndarray) -> None:
+def test_a_graph_that_misses_the_bound_is_made_denser_once_and_says_so(probes: np.ndarray) -> None:
     config = IndexConfig(links=4, ef_construction=8, ef_search=8, max_ef_search=256, min_recall=0.98)
-    vectors = vectors_of(4000, 5)
-    with pytest.raises(ModelError, match="of the 10 nearest items"):
-        tune(build_index(vectors, config), probes, config)
-    _, quality = build_tuned(vectors, probes, config)
+    index, quality = build_tuned(vectors_of(4000, 5), probes, config)
     assert quality.recall_at_10 >= 0.98
-    with pytest.raises(ModelError, match="at efSearch 10,"):
-        build_tuned(vectors, probes, config.model_copy(update={"max_ef_search": 10, "min_recall": 1.0}))
+    assert quality.links == 8
+    assert index.graph.hnsw.nb_neighbors(1) == 8
+
+
+def test_an_index_that_the_denser_graph_does_not_mend_is_refused(probes: np.ndarray) -> None:
+    config = IndexConfig(links=4, ef_construction=8, ef_search=8, max_ef_search=10, min_recall=1.0)
+    wanted = r"of the 10 nearest items at efSearch 10 with 8 links an item, twice the recipe's; expected 1\.0\. Raise"
+    with pytest.raises(ModelError, match=wanted):
+        build_tuned(vectors_of(4000, 5), probes, config)
 
 
 def test_items_with_equal_vectors_are_as_good_as_each_other(probes: np.ndarray) -> None:
     twins = np.repeat(vectors_of(50, 7), 20, axis=0)
-    _, quality = tune(build_index(twins, IndexConfig()), probes, IndexConfig(min_recall=0.99))
+    _, quality = build_tuned(twins, probes, IndexConfig(min_recall=0.99))
     assert quality.recall_at_10 >= 0.99
 
 
 def test_a_catalogue_smaller_than_ten_is_found_whole(probes: np.ndarray) -> None:
-    small = build_index(vectors_of(4, 8), IndexConfig())
-    assert tune(small, probes, IndexConfig())[1].recall_at_10 == 1.0
+    small, quality = build_tuned(vectors_of(4, 8), probes, IndexConfig())
+    assert quality.recall_at_10 == 1.0
     found = small.answer(probes, questions(len(probes), 4, 0, 0), 6)
     assert found.items.shape == (len(probes), 6)
     assert (np.sort(found.items[:, :4], axis=1) == np.arange(4)).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retrieval.domain import UNKNOWN
-from retrieval.index import IndexConfig, build_index, tune
+from retrieval.index import IndexConfig, build_tuned
 from retrieval.learning_prerankers import features
 from retrieval.preranking import Preranker, learnt
 from retrieval.text import unit
@@ -46,8 +46,9 @@ def test_a_graph_finds_items_that_are_seldom_chosen() -> None:
     heads = {name: unit(rng.standard_normal((3000, 16)).astype(np.float32)) for name in HEADS}
     preranker = Preranker(np.array([6.0, 3.0, 1.0]))
     vectors = preranker.of_items(heads, rng.exponential(1.5, 3000).astype(np.float32))
-    _, quality = tune(build_index(vectors, IndexConfig()), preranker.of_questions(heads), IndexConfig())
+    _, quality = build_tuned(vectors, preranker.of_questions(heads), IndexConfig())
     assert quality.recall_at_10 > 0.99
+    assert quality.links == IndexConfig().links
 
 
 def test_what_is_learnt_is_the_lowest_point_of_the_loss() -> None:

@@ -94,7 +94,16 @@ def a_night() -> NightReport:
         judgement=Judgement("promote", "r-before", [release_check("churn")], [difference()]),
         scores=scores(),
         history=[{"day": "2017-09-30", "scores": scores(0.8)}, {"day": "2017-10-01", "scores": scores(0.9)}],
-        indexes=[{"source": "item_knn", "recall_at_10": 0.9934, "ef_search": 96, "n_vectors": 92331, "n_probes": 1000}],
+        indexes=[
+            {
+                "source": "item_knn",
+                "recall_at_10": 0.9934,
+                "ef_search": 96,
+                "links": 24,
+                "n_vectors": 92331,
+                "n_probes": 1000,
+            }
+        ],
         microseconds_per_query={"blend": 1234.4, "popular": 3.0},
         mix=mix_of(planted_hand()),
         similar={"n_triggers": 0, "scores": [], "heads": []},
