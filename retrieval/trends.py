@@ -7,9 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from retrieval.domain import DAY, Dataset, Histories
-
-FLOOR = 0.003
-"""Choices a day added before the logarithm, so that never chosen is far from seldom, not infinitely far."""
+from retrieval.exposure import FLOOR, Exposure
 
 
 @dataclass(slots=True)
@@ -20,7 +18,7 @@ class Trends:
     """In days, for all choices and again for first choices: those of items new to the user."""
     day: int
     counts: Float32[np.ndarray, "rates items"]
-    first_seen: Int64[np.ndarray, " items"]
+    exposure: Exposure
     _events: "_EventsByDay"
 
     @classmethod
@@ -31,7 +29,8 @@ class Trends:
         events = _EventsByDay.of(histories)
         start = min(events.first_day, day)
         counts = np.zeros((2 * len(half_lives), n_items), np.float32)
-        trends = cls(half_lives, start, counts, first_seen.astype(np.int64), events)
+        exposure = Exposure.none(first_seen.astype(np.int64), start, half_lives[_middle_of(half_lives)])
+        trends = cls(half_lives, start, counts, exposure, events)
         trends.walk_to(day)
         return trends
 
@@ -49,22 +48,19 @@ class Trends:
             items, weights, is_first = self._events.of_day(self.day)
             self.counts *= decay
             n_items = self.counts.shape[1]
-            self.counts[:n] += np.bincount(items, weights, minlength=n_items).astype(np.float32)
+            choices = np.bincount(items, weights, minlength=n_items).astype(np.float32)
+            self.exposure.walk(self.day, choices)
+            self.counts[:n] += choices
             self.counts[n:] += np.bincount(items[is_first], weights[is_first], minlength=n_items).astype(np.float32)
             self.day += 1
 
     def chosen(self) -> Float32[np.ndarray, " items"]:
         """Decayed choices over the middle span: how likely an item is to be somebody's positive."""
-        return self.counts[self._middle]
+        return self.counts[_middle_of(self.half_lives)]
 
     def worth(self) -> Float32[np.ndarray, " items"]:
-        """The logarithms of the choices a day over the floor: 0 where nothing was chosen lately."""
-        a_day = 1 - 0.5 ** (1 / self.half_lives[self._middle])
-        return np.log1p(self.chosen() * np.float32(a_day / FLOOR))
-
-    @property
-    def _middle(self) -> int:
-        return len(self.half_lives) // 2
+        """The logarithms of the choices a day to expect over the floor: near 0 where nobody chooses any longer."""
+        return np.log(self.exposure.rates(self.chosen()) / np.float32(FLOOR))
 
     def features(
         self, items: Int64[np.ndarray, " items"] | slice = slice(None)
@@ -72,8 +68,12 @@ class Trends:
         """Rates of choices and of first choices over each span, as logarithms and square roots, and log age in days."""
         spans = np.asarray(self.half_lives + self.half_lives, np.float32)[:, None]
         rates = self.counts[:, items] * (1 - 0.5 ** (1 / spans)) + FLOOR
-        age = np.log1p(np.clip(self.day - self.first_seen[items], 0, 365)) / 2
+        age = np.log1p(np.clip(self.day - self.exposure.first_seen[items], 0, 365)) / 2
         return np.ascontiguousarray(np.concatenate([np.log(rates), np.sqrt(rates), age[None]]).T, dtype=np.float32)
+
+
+def _middle_of(half_lives: tuple[float, ...]) -> int:
+    return len(half_lives) // 2
 
 
 def n_trend_features(half_lives: tuple[float, ...]) -> int:
