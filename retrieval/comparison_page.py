@@ -86,7 +86,7 @@ def _by_seed(found: Sequence[HeadHealth], figure: str) -> str:
 
 def charts_of(experiment: Experiment, comparison: Comparison) -> dict[str, str]:
     """The page's charts by name, as SVG elements."""
-    charts = {"front": front_chart(front_of(comparison), experiment.question)}
+    charts = {"front": front_chart(front_of(experiment, comparison), experiment.question)}
     return charts | ({"settling": drawn} if (drawn := _settling_chart(comparison)) else {})
 
 
@@ -99,13 +99,20 @@ def cell(row: Row, name: str) -> str:
     return f"{said}, {100 * change.mean:+.0f} % [{100 * change.low:+.0f}, {100 * change.high:+.0f}]"
 
 
-def front_of(comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Each variant's merge as a line over its shares, each other way as a point."""
+def front_of(experiment: Experiment, comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Lines of the chart: each variant's merge over its shares, other ways as points; or each way over the variants."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in comparison.rows:
         name, _, alpha = row.name.partition(" α=")
+        said = f"α {alpha}" if alpha else ""
+        if experiment.front == "variants":
+            said = max((v for v in experiment.variants if row.name.startswith(f"{v} ")), key=len)
+            name = row.name.removeprefix(f"{said} ")
         figures = {figure: asdict(estimate) for figure, estimate in row.figures.items()}
-        lines.setdefault(name, []).append(figures | {"said": f"α {alpha}" if alpha else ""})
+        lines.setdefault(name, []).append(figures | {"said": said})
+    if experiment.front == "variants":  # the baseline's row is the first, wherever its variant stands
+        order = list(experiment.variants)
+        lines = {name: sorted(scores, key=lambda score: order.index(score["said"])) for name, scores in lines.items()}
     return list(lines.items())
 
 

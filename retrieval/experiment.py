@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Float64
@@ -63,6 +63,8 @@ class Experiment(FrozenModel):
     """The way to answer that the others are compared with: `variant head`, or `variant head α=50`."""
     ways: tuple[str, ...] = ()
     """Ends of the ways that are shown, such as `merged α=50`; all where none is named."""
+    front: Literal["shares", "variants"] = "shares"
+    """What a line of the chart runs over: the shares of a variant's merge, or the variants of one way."""
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     """By name: the recipe's keys that differ, as `sources.recent.through.heads`."""
 

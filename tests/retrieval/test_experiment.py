@@ -70,10 +70,20 @@ def test_means_are_over_triggers_of_means_over_seeds_and_changes_are_ratios() ->
     assert comparison.seconds == {"one": 1.0, "two": 1.0}
     assert [found.n for found in comparison.fresh_by_age["two merged α=50"]] == [1] * 8
     assert table_of(comparison).count("\n") == 4
-    assert [(name, [score["said"] for score in scores]) for name, scores in front_of(comparison)] == [
+    assert [(name, [score["said"] for score in scores]) for name, scores in front_of(EXPERIMENT, comparison)] == [
         ("one engagement", [""]),
         ("two merged", ["α 50"]),
     ]
+
+
+def test_a_front_over_variants_has_a_line_a_way_in_the_order_of_the_variants() -> None:
+    experiment = EXPERIMENT.model_copy(update={"front": "variants", "baseline": "two merged α=50"})
+    found = {f"{name} {way}": [columns([0.1, 0.3])] for name in ("one", "two") for way in ("engagement", "merged α=50")}
+    lines = front_of(experiment, compare(experiment, walks_of(found), 14))
+    assert {name: [score["said"] for score in scores] for name, scores in lines} == {
+        "engagement": ["one", "two"],
+        "merged α=50": ["one", "two"],
+    }
 
 
 def test_how_far_apart_heads_are_is_told_seed_by_seed_of_variants_that_have_several() -> None:
