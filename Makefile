@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: soak demo test test-all lint audit format bench bench-peers sizing clean
+.PHONY: soak demo test test-nights test-all lint audit format bench bench-peers sizing clean
 
 demo: .venv/ready
 	$(BIN)/lamplighter demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not nights and not slow and not benchmark"
+
+# What takes whole nights, many at once: five minutes more.
+test-nights: .venv/ready
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "nights and not slow and not benchmark"
 
 test-all: .venv/ready
 	$(BIN)/python -m pytest -m "not benchmark"

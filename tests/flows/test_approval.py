@@ -15,7 +15,7 @@ from flows.cli import run as command
 from flows.nightly import NightResult, nightly
 from storage.releases import ReleaseStore
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.nights]
 SECONDS = 120
 
 

@@ -21,7 +21,7 @@ from tasks.watch import note_outcome, open_and_past, watch
 from validation.conditions import Outcome
 from validation.incidents import Limits
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.nights]
 
 
 def run(place: Place, first: int, last: int, **asked: Any) -> BackfillResult:

@@ -120,6 +120,7 @@ def test_a_backfill_loads_a_span_and_says_what_it_loaded(place: Place, capsys: p
     assert found["rows"]["events"]["loaded"] == sum(place.world.events(day).num_rows for day in days[:5])
 
 
+@pytest.mark.nights
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

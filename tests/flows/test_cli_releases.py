@@ -86,6 +86,7 @@ def test_people_are_shown_tables(store: ReleaseStore, options: list[str], capsys
     assert "no release 'x'" in complaint(capsys, "releases", "pin", "x", *options)
 
 
+@pytest.mark.nights
 @pytest.mark.usefixtures("prefect_server")
 def test_nights_run_with_their_releases_on_s3(
     place: Place, moto: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -223,6 +223,7 @@ def test_a_call_that_has_begun_ends_on_the_release_it_began_with(served: Served)
         assert call.result(20) == expected
 
 
+@pytest.mark.nights
 def test_every_answer_is_exactly_that_of_the_release_it_names_while_releases_change(served: Served) -> None:
     snapshots = {id_: served.snapshot(id_) for id_ in (served.former, served.latter)}
     users = snapshots[served.former].dataset.people.ids.names(range(20))

@@ -16,7 +16,7 @@ from retrieval.errors import RecipeError
 from storage.bundle import BATCH, BLENDED_WITH, CALIBRATION, POLICIES, RECIPE, SCORES, USERS
 from storage.serving import open_release
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.nights]
 SECTIONS = """
 [blend]
 kind = "calibrated"

@@ -16,7 +16,7 @@ from storage.reader import read_snapshot
 from storage.releases import ReleaseStore
 from validation.gate import decide
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.nights]
 NOW = dt.datetime(2026, 3, 6, 4, tzinfo=dt.UTC)
 N_EQUAL = 3
 
