@@ -21,6 +21,8 @@ class Exposure:
     A Gamma prior for Poisson rates: an item's rate is (choices + a) / (days on offer + b). Its mean a / b is how often
     newcomers are chosen, so that an item without a past is expected to do as they did, and one that was on offer for
     two days is not taken for one that nobody wanted for a hundred. a is FLOOR times all days there are.
+    The day an item is first seen on counts for nothing: where a first choice is what makes it seen, it was chosen then
+    for certain.
     Empirical Bayes with exposure is textbook matter (Robbins 1956); which prior, and from whom, is ours.
     """
 
@@ -30,29 +32,30 @@ class Exposure:
     decay: float
     """What is left of a day after the next."""
     days: Float32[np.ndarray, " items"]
+    choices: Float32[np.ndarray, " items"]
     newcomers_choices: float = 0.0
     newcomers_days: float = 0.0
 
     @classmethod
     def none(cls, first_seen: Int64[np.ndarray, " items"], first_day: int, half_life: float) -> Self:
         """Before the first day of a log."""
-        return cls(first_seen, first_day, 0.5 ** (1 / half_life), np.zeros(len(first_seen), np.float32))
+        return cls(first_seen, first_day, 0.5 ** (1 / half_life), *np.zeros((2, len(first_seen)), np.float32))
 
     def walk(self, day: int, choices: Float32[np.ndarray, " items"]) -> None:
-        """Let a day pass with each item's choices; the day an item is first seen on says nothing of newcomers.
-
-        Where a first choice is what makes an item seen, all were chosen on it.
-        """
-        age = day - self.first_seen
-        self.days = self.days * np.float32(self.decay) + (age >= 0)
-        is_new = (self.first_seen > self.first_day) & (age > 0) & (age <= NEW_DAYS)
+        """Let a day pass with each item's choices."""
+        age, decay = day - self.first_seen, np.float32(self.decay)
+        was_there = self.first_seen <= self.first_day
+        counts = (age > 0) | (was_there & (age >= 0))
+        self.days = self.days * decay + counts
+        self.choices = self.choices * decay + np.where(counts, choices, np.float32(0))
+        is_new = ~was_there & (age > 0) & (age <= NEW_DAYS)
         self.newcomers_choices = self.newcomers_choices * self.decay + float(choices[is_new].sum())
         self.newcomers_days = self.newcomers_days * self.decay + int(is_new.sum())
 
-    def rates(self, chosen: Float32[np.ndarray, " items"]) -> Float32[np.ndarray, " items"]:
-        """Choices a day to expect, of the choices so far, decayed as the days are; FLOOR / 2 at least."""
-        of_all = float(chosen.sum()) / max(float(self.days.sum()), 1.0)
+    def rates(self) -> Float32[np.ndarray, " items"]:
+        """Choices a day to expect; FLOOR / 2 at least."""
+        of_all = float(self.choices.sum()) / max(float(self.days.sum()), 1.0)
         of_newcomers = (self.newcomers_choices + PRIOR_DAYS * of_all) / (self.newcomers_days + PRIOR_DAYS)
         a = FLOOR / (1 - self.decay)
         b = a / max(of_newcomers, FLOOR)
-        return ((chosen + a) / (self.days + b)).astype(np.float32)
+        return ((self.choices + a) / (self.days + b)).astype(np.float32)

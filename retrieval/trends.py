@@ -60,7 +60,7 @@ class Trends:
 
     def worth(self) -> Float32[np.ndarray, " items"]:
         """The logarithms of the choices a day to expect over the floor: near 0 where nobody chooses any longer."""
-        return np.log(self.exposure.rates(self.chosen()) / np.float32(FLOOR))
+        return np.log(self.exposure.rates() / np.float32(FLOOR))
 
     def features(
         self, items: Int64[np.ndarray, " items"] | slice = slice(None)
